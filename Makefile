@@ -1,0 +1,74 @@
+# Each target makes its own environment in .venv; a stamp per kind of use keeps the next call quick.
+PYTHON ?= python3
+BIN := .venv/bin
+# Statistical tests are many small computations: one thread in each worker is faster than a shared pool.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+WORKERS ?= 2
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest
+
+.PHONY: help compare test test-slow test-all lint format docs wheel clean
+
+help:
+	@echo "make compare   fit eight schools, sample it with NUTS, write build/compare/report.html"
+	@echo "make test      the tests that are quick (a few minutes)"
+	@echo "make test-all  the slow statistical tests too (make test-slow: those alone)"
+	@echo "make lint      style, types, and which layer may import which"
+	@echo "make docs      the documentation with its examples run, in build/docs"
+	@echo "make wheel     the wheel, in dist"
+	@echo "make clean     remove everything these have made"
+
+.venv/.pip: constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
+
+.venv/.run: .venv/.pip pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+.venv/.test: .venv/.run
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+.venv/.lint: .venv/.run
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lint]'
+	@touch $@
+
+.venv/.docs: .venv/.run
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,docs]'
+	@touch $@
+
+compare: .venv/.run
+	$(BIN)/pyro-vae compare eight_schools --out build/compare
+	@echo "The report: $(CURDIR)/build/compare/report.html"
+
+test: .venv/.test
+	$(PYTEST) -n $(WORKERS) -m "not slow"
+
+test-slow: .venv/.test
+	$(PYTEST) -n $(WORKERS) -m slow
+
+test-all: test test-slow
+
+lint: .venv/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: .venv/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/.docs
+	$(PYTEST) --doctest-modules pyro_vae docs
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
+	@echo "The documentation: $(CURDIR)/build/docs/index.html"
+
+wheel: .venv/.pip
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf .venv build dist docs/gallery docs/sg_execution_times.rst .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""Variational inference on Pyro: fit a model, sample it with NUTS, and be told whether the fit can be trusted.
+
+>>> import pyro_vae as pv
+>>> elbo = pv.TraceELBO(pv.Reparameterized(), num_particles=16)
+
+This module is the whole public list. Nothing is imported until it is used.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyro_vae.catalogue import load_program as load_program
+    from pyro_vae.elbo import TraceELBO as TraceELBO
+    from pyro_vae.errors import DataError as DataError
+    from pyro_vae.errors import DivergedError as DivergedError
+    from pyro_vae.errors import EstimatorError as EstimatorError
+    from pyro_vae.errors import ModelError as ModelError
+    from pyro_vae.errors import OptionError as OptionError
+    from pyro_vae.errors import OutputError as OutputError
+    from pyro_vae.errors import ProgramError as ProgramError
+    from pyro_vae.errors import PyroVaeError as PyroVaeError
+    from pyro_vae.errors import SamplerError as SamplerError
+    from pyro_vae.estimators import AnalyticKL as AnalyticKL
+    from pyro_vae.estimators import Reparameterized as Reparameterized
+    from pyro_vae.estimators import ScoreFunction as ScoreFunction
+    from pyro_vae.mcmc import nuts as nuts
+    from pyro_vae.particles import draw as draw
+    from pyro_vae.posterior import sample_posterior as sample_posterior
+    from pyro_vae.studies import Comparison as Comparison
+    from pyro_vae.studies import compare as compare
+    from pyro_vae.training import Fit as Fit
+    from pyro_vae.training import fit as fit
+    from pyro_vae.training import load_fit as load_fit
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AnalyticKL": "estimators",
+    "Comparison": "studies",
+    "DataError": "errors",
+    "DivergedError": "errors",
+    "EstimatorError": "errors",
+    "Fit": "training",
+    "ModelError": "errors",
+    "OptionError": "errors",
+    "OutputError": "errors",
+    "ProgramError": "errors",
+    "PyroVaeError": "errors",
+    "Reparameterized": "estimators",
+    "SamplerError": "errors",
+    "ScoreFunction": "estimators",
+    "TraceELBO": "elbo",
+    "compare": "studies",
+    "draw": "particles",
+    "fit": "training",
+    "load_fit": "training",
+    "load_program": "catalogue",
+    "nuts": "mcmc",
+    "sample_posterior": "posterior",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
