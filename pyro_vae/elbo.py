@@ -1,0 +1,105 @@
+"""The estimators as a ``pyro.infer.ELBO``: at home in ``SVI``, with torch optimisers and in Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyro.infer
+import torch
+from torch import Tensor
+
+from pyro_vae.errors import OptionError
+from pyro_vae.estimators.base import Estimate, Estimator
+from pyro_vae.estimators.names import by_name
+from pyro_vae.estimators.reparameterized import Reparameterized
+from pyro_vae.particles.data import Particles, Pass
+from pyro_vae.particles.plan import Plan, plan_pair
+from pyro_vae.particles.tracing import draw
+
+
+class TraceELBO(pyro.infer.ELBO):
+    r"""A variational objective with the gradient estimator of your choice.
+
+    .. math:: \mathcal L(\theta, \phi) = \mathbb E_{q_\phi}\bigl[\log p_\theta(x, z) - \log q_\phi(z)\bigr] \le \log p_\theta(x)
+
+    Works wherever a ``pyro.infer.ELBO`` works: ``SVI(model, guide, optim, loss=TraceELBO(...))``, or ``loss = TraceELBO(...)(model, guide)``
+    and ``loss(data).backward()`` with torch optimisers and Lightning. Plates are found, not asked for.
+
+    Args:
+        estimator: an :class:`~pyro_vae.estimators.Estimator` or its name; default :class:`~pyro_vae.estimators.Reparameterized`.
+        num_particles: K, the draws per step.
+        vectorize: None finds out whether all K can share one run of guide and model; True insists; False runs them one by one.
+
+    Raises:
+        ModelError: naming the site or plate, when guide and model do not fit together.
+        EstimatorError: naming the site that the estimator cannot take.
+
+    >>> import pyro, torch, pyro.distributions as dist
+    >>> def model(x):
+    ...     z = pyro.sample("z", dist.Normal(0.0, 1.0))
+    ...     pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+    >>> guide = pyro.infer.autoguide.AutoNormal(model)
+    >>> optimiser = pyro.optim.Adam({"lr": 0.01})
+    >>> pyro.set_rng_seed(0)
+    >>> svi = pyro.infer.SVI(model, guide, optimiser, loss=TraceELBO(num_particles=32))
+    >>> losses = [svi.step(torch.tensor(2.0)) for _ in range(600)]
+    >>> round(guide.median()["z"].item(), 1)  # the posterior mean is 1
+    1.0
+    """
+
+    def __init__(self, estimator: Estimator | str | None = None, num_particles: int = 1, *, vectorize: bool | None = None):
+        if isinstance(num_particles, bool) or not isinstance(num_particles, int) or num_particles < 1:
+            raise OptionError(f"num_particles: expected a positive integer, got {num_particles!r}.")
+        super().__init__(num_particles=num_particles, vectorize_particles=vectorize is not False)
+        self.estimator = Reparameterized() if estimator is None else by_name(estimator)
+        self.vectorize = vectorize
+        self._planned: tuple[Callable, Callable, Plan] | None = None
+
+    def __repr__(self) -> str:
+        return f"TraceELBO({self.estimator}, num_particles={self.num_particles})"
+
+    def plan(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Plan:
+        """What is known of the pair: found at the first call for it, with RNG and param store left alone."""
+        if self._planned is None or self._planned[0] != model or self._planned[1] != guide:
+            found = plan_pair(
+                model,
+                guide,
+                args,
+                kwargs,
+                vectorize=False if self.num_particles == 1 else self.vectorize,
+                closed_form=Pass.KL in self.estimator.passes,
+            )
+            self._planned = (model, guide, found)
+        return self._planned[2]
+
+    def particles(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Particles:
+        """K draws with the passes that the estimator needs."""
+        plan = self.plan(model, guide, *args, **kwargs)
+        return draw(model, guide, args, kwargs, num_particles=self.num_particles, passes=self.estimator.passes, plan=plan)
+
+    def estimate(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Estimate:
+        """One gradient estimate: two losses and the detached bound."""
+        return self.estimator(self.particles(model, guide, *args, **kwargs))
+
+    def differentiable_loss(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Tensor:
+        """A scalar whose gradient is the estimator's and whose value is -bound."""
+        return self.estimate(model, guide, *args, **kwargs).loss()
+
+    def loss_and_grads(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> float:
+        """Backpropagate one estimate; returns -bound."""
+        loss = self.differentiable_loss(model, guide, *args, **kwargs)
+        if loss.requires_grad:
+            loss.backward(retain_graph=self.retain_graph)
+        return loss.item()
+
+    def loss(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> float:
+        """-bound, without gradients."""
+        with torch.no_grad():
+            return -self.estimate(model, guide, *args, **kwargs).bound.item()
+
+    def _get_trace(self, model: Callable, guide: Callable, args: tuple, kwargs: dict) -> tuple[Any, Any]:
+        """The two traces of one run, for tools that ask an ELBO for them."""
+        guide_trace = pyro.poutine.trace(guide).get_trace(*args, **kwargs)
+        model_trace = pyro.poutine.trace(pyro.poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
+        return model_trace, guide_trace

@@ -1,0 +1,31 @@
+"""Gradient estimators: one file each, torch only. ``elbo`` hands them particles; they hand back an ``Estimate``."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyro_vae.estimators.analytic_kl import AnalyticKL as AnalyticKL
+    from pyro_vae.estimators.base import Claims as Claims
+    from pyro_vae.estimators.base import Estimate as Estimate
+    from pyro_vae.estimators.base import Estimator as Estimator
+    from pyro_vae.estimators.names import by_name as by_name
+    from pyro_vae.estimators.reparameterized import Reparameterized as Reparameterized
+    from pyro_vae.estimators.score_function import ScoreFunction as ScoreFunction
+
+_HOME = {
+    "AnalyticKL": "analytic_kl",
+    "Claims": "base",
+    "Estimate": "base",
+    "Estimator": "base",
+    "Reparameterized": "reparameterized",
+    "ScoreFunction": "score_function",
+    "by_name": "names",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

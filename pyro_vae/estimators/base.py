@@ -1,0 +1,103 @@
+"""What an estimator is: a small frozen object from particles to two losses and a bound. Torch only."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pyro_vae.errors import EstimatorError
+from pyro_vae.particles.data import Particles, Pass, Site
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an estimator promises; one test holds every estimator to it.
+
+    ``unbiased``: its mean gradient is the gradient of the objective that ``bound`` estimates. ``bound``: that objective is a lower bound on
+    the log evidence. ``shift_invariant``: a constant added to log p leaves every single gradient as it is.
+    ``zero_variance_at_posterior``: the guide's gradient is exactly zero once q is the posterior.
+    """
+
+    unbiased: bool
+    bound: bool = True
+    shift_invariant: bool = False
+    zero_variance_at_posterior: bool = False
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One gradient estimate, as losses to differentiate and the value to report.
+
+    ``guide_loss`` is what reaches the guide, through samples and log q. ``model_loss`` is what reaches the model, through log p at stopped
+    values; None when ``guide_loss`` carries both with the same weights. ``bound`` is the objective's value, detached.
+    All are scalars summed over data at full-data scale, in nats.
+    """
+
+    guide_loss: Tensor
+    bound: Tensor
+    model_loss: Tensor | None = None
+    control_loss: Tensor | None = None
+
+    @classmethod
+    def of_mean(cls, log_w: Tensor) -> Estimate:
+        """The estimate whose loss is the mean over particles of a live ``log_w``, ``[K]``."""
+        mean = log_w.mean()
+        return cls(-mean, mean.detach())
+
+    def loss(self) -> Tensor:
+        """One scalar to call ``backward`` on: its gradient is the losses', its value is -bound."""
+        surrogate = self.guide_loss
+        for further in (self.model_loss, self.control_loss):
+            if further is not None:
+                surrogate = surrogate + further
+        return surrogate - surrogate.detach() - self.bound
+
+
+class Estimator(ABC):
+    """A gradient estimator of a variational objective. Subclasses are frozen dataclasses of their hyper-parameters."""
+
+    claims: Claims
+
+    @property
+    def passes(self) -> frozenset[Pass]:
+        """The evaluations that it needs beyond one live run of guide and model."""
+        return frozenset()
+
+    @property
+    def min_particles(self) -> int:
+        """The fewest particles that it can work with."""
+        return 1
+
+    def init(self, particles: Particles) -> nn.Module | None:  # noqa: ARG002 - the hook that learned baselines use
+        """What it learns or remembers between steps; None for an estimator without memory."""
+        return None
+
+    @abstractmethod
+    def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
+        """From particles to an estimate; pure."""
+
+
+def refuse_sites(sites: list[Site], estimator: Estimator, instead: str) -> None:
+    """Raise :class:`~pyro_vae.errors.EstimatorError` for sites without a pathwise derivative."""
+    if sites:
+        names = ", ".join(f"'{site.name}'" for site in sites)
+        raise EstimatorError(
+            f"{type(estimator).__name__} needs reparameterised sites, but the guide's distribution at {names} has no `rsample` (it is "
+            f"discrete, or torch has no pathwise derivative for it). Use {instead}."
+        )
+
+
+def check_particles(particles: Particles, estimator: Estimator) -> None:
+    """Raise :class:`~pyro_vae.errors.EstimatorError` when there are too few particles."""
+    if particles.num_particles < estimator.min_particles:
+        raise EstimatorError(
+            f"{estimator} needs num_particles >= {estimator.min_particles}, got {particles.num_particles}: pass a larger num_particles."
+        )
+
+
+def total(terms: list[Tensor], particles: Particles) -> Tensor:
+    """The sum of ``[K]`` terms; zeros when there are none."""
+    return torch.stack(terms).sum(0) if terms else torch.zeros(particles.num_particles)

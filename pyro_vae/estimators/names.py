@@ -1,0 +1,33 @@
+"""Estimators by the names that people type on the command line."""
+
+from __future__ import annotations
+
+import difflib
+
+from pyro_vae.errors import OptionError
+from pyro_vae.estimators.analytic_kl import AnalyticKL
+from pyro_vae.estimators.base import Estimator
+from pyro_vae.estimators.reparameterized import Reparameterized
+from pyro_vae.estimators.score_function import ScoreFunction
+
+BY_NAME: dict[str, Estimator] = {
+    "reparameterized": Reparameterized(),
+    "analytic-kl": AnalyticKL(),
+    "score-function": ScoreFunction(),
+    "score-function:leave-one-out": ScoreFunction(baseline="leave-one-out"),
+}
+
+
+def by_name(name: str | Estimator) -> Estimator:
+    """The estimator of that name; an estimator passes through. Raises :class:`~pyro_vae.errors.OptionError` with the nearest names.
+
+    >>> by_name("analytic-kl")
+    AnalyticKL()
+    """
+    if isinstance(name, Estimator):
+        return name
+    key = str(name).strip().lower().replace("_", "-")
+    if key in BY_NAME:
+        return BY_NAME[key]
+    near = difflib.get_close_matches(key, BY_NAME, 3) or sorted(BY_NAME)
+    raise OptionError(f"estimator {name!r} is not known: expected one of {', '.join(sorted(BY_NAME))}. Nearest: {', '.join(near)}.")

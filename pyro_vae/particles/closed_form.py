@@ -1,0 +1,55 @@
+"""``Pass.KL``: KL(q || p) of a site in closed form, where torch or Pyro has a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+from torch.distributions import Distribution, TransformedDistribution, biject_to, kl_divergence
+
+from pyro_vae.particles.data import Particles, Site
+from pyro_vae.particles.packing import make_factor
+from pyro_vae.particles.runs import Run
+
+
+def add_closed_form_kl(particles: Particles, run: Run, allowed: Mapping[str, tuple[str, ...]]) -> Particles:
+    """The same table, with ``kl`` filled in where ``allowed`` names the site and a rule is registered."""
+    sites: dict[str, Site] = dict(particles.sites)
+    for name, covers in allowed.items():
+        kl = _closed_form(run.guide[name]["fn"], run.model[covers[-1]]["fn"], unconstrained=len(covers) > 1)
+        if kl is None:
+            continue
+        frame: Mapping[str, Any] = run.guide[name]
+        sites[name] = replace(
+            sites[name],
+            kl=make_factor(frame, run.particle_dim, run.num_particles, log_prob=kl),
+            kl_covers=tuple(other for other in covers if other != name),
+        )
+    return replace(particles, sites=sites)
+
+
+def _closed_form(q: Distribution, p: Distribution, *, unconstrained: bool) -> Tensor | None:
+    """KL(q || p), or None without a rule. ``unconstrained``: q is on the scale that ``biject_to(p.support)`` maps from."""
+    if unconstrained:
+        pulled = _pull_back(p)
+        if pulled is None:
+            return None
+        p = pulled
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return None
+
+
+def _pull_back(p: Distribution) -> Distribution | None:
+    """The prior on the unconstrained scale, where that is a distribution with a name."""
+    transform = biject_to(p.support)
+    identity = getattr(transform, "base_transform", transform)
+    if getattr(identity, "parts", None) == []:
+        return p
+    base, event = (p.base_dist, p.event_dim) if type(p).__name__ == "Independent" else (p, 0)
+    if isinstance(base, TransformedDistribution) and base.transforms == [getattr(transform, "base_transform", transform)]:
+        return base.base_dist.to_event(event) if event else base.base_dist  # type: ignore[attr-defined]
+    return None

@@ -1,0 +1,175 @@
+"""The table that every estimator reads: sites, their plates, their log-probabilities. Torch only, no Pyro.
+
+Made by ``particles.tracing``; read by ``estimators``, ``elbo`` and ``posterior``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+class Pass(enum.Enum):
+    """What an estimator asks of the draw beyond one live run of guide and model."""
+
+    SCORE = "every random value is stopped as it is drawn: log q's gradient is the score, log p's reaches the model only"
+    KL = "KL(q || p) of a site in closed form, where a rule exists and the conditioning allows it"
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One plate around a site: a frame, not a dim.
+
+    ``size`` is the number of rows present, ``full_size`` the number that the plate stands for.
+    ``index`` is None for a vectorised plate (it has an axis), the step number for a sequential one (it has none).
+    """
+
+    name: str
+    size: int
+    full_size: int
+    index: int | None = None
+
+    @property
+    def scale(self) -> float:
+        """N/B, by which log-probabilities in a subsampled plate are multiplied."""
+        return self.full_size / self.size
+
+    @property
+    def vectorized(self) -> bool:
+        """True when the plate has an axis."""
+        return self.index is None
+
+
+@dataclass(frozen=True)
+class Factor:
+    """The log of one factor of a joint density, per particle and plate, with its scales kept apart.
+
+    ``log_prob`` is ``[K, *plates]``, masked and not scaled; ``plates`` are outermost first and only the vectorised ones
+    have an axis; ``scale`` is ``poutine.scale`` (a number, or a tensor that broadcasts against ``log_prob``).
+    """
+
+    log_prob: Tensor
+    plates: tuple[Plate, ...] = ()
+    scale: Tensor | float = 1.0
+
+    @property
+    def axes(self) -> tuple[Plate, ...]:
+        """The plates that have an axis in ``log_prob``, in its order."""
+        return tuple(plate for plate in self.plates if plate.vectorized)
+
+    @property
+    def plate_scale(self) -> float:
+        """The product of N/B over the factor's plates."""
+        scale = 1.0
+        for plate in self.plates:
+            scale *= plate.scale
+        return scale
+
+    def scaled(self) -> Tensor:
+        """Scale x log-probability, ``[K, *plates]``."""
+        weight = self.plate_scale * self.scale
+        if isinstance(weight, float) and weight == 1.0:
+            return self.log_prob
+        return self.log_prob * weight
+
+    def total(self) -> Tensor:
+        """Scale x log-probability summed over plates, ``[K]``."""
+        return self.scaled().flatten(1).sum(1) if self.log_prob.dim() > 1 else self.scaled()
+
+
+@dataclass(frozen=True)
+class Site:
+    """One sample site of the pair.
+
+    ``value`` is ``[K, *plates, *event]`` for latent sites and as given, without K, for observed ones, unless ``predicted`` says that the
+    observation was drawn anew.
+    ``log_p`` is None for a site of the guide alone, ``log_q`` for a site of the model alone.
+    ``reparameterised`` says that gradients flow through ``value`` to the guide. ``deterministic`` marks a Delta in the guide: its
+    value is a function of other sites and parameters, so it has no score. ``kl`` is KL(q || p), ``[K, *plates]``, when
+    :attr:`Pass.KL` was asked for and holds; it stands for the site's ``log_q - log_p`` and, for an autoguide's
+    ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too.
+    """
+
+    name: str
+    value: Tensor
+    log_p: Factor | None = None
+    log_q: Factor | None = None
+    observed: bool = False
+    predicted: bool = False
+    auxiliary: bool = False
+    reparameterised: bool = True
+    deterministic: bool = False
+    kl: Factor | None = None
+    kl_covers: tuple[str, ...] = ()
+
+    @property
+    def plates(self) -> tuple[Plate, ...]:
+        """The model's plates around the site; the guide's for a site of the guide alone."""
+        factor = self.log_p or self.log_q
+        return factor.plates if factor is not None else ()
+
+
+@dataclass(frozen=True)
+class Particles:
+    """K draws from a guide, evaluated under guide and model: everything that an estimator needs.
+
+    ``deterministic`` holds the values of ``pyro.deterministic`` sites, ``[K, *plates, *event]``;
+    ``subsamples`` the row numbers that each subsampled plate drew, ``[B]``.
+    """
+
+    sites: Mapping[str, Site]
+    num_particles: int
+    deterministic: Mapping[str, Tensor] = field(default_factory=dict)
+    subsamples: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Site:
+        return self.sites[name]
+
+    @property
+    def latent(self) -> tuple[Site, ...]:
+        """The sites that are not observed, auxiliary ones included."""
+        return tuple(site for site in self.sites.values() if not site.observed)
+
+    @property
+    def observed(self) -> tuple[Site, ...]:
+        """The observed sites, factors included."""
+        return tuple(site for site in self.sites.values() if site.observed)
+
+    def log_p(self) -> Tensor:
+        """Scaled log p(x, z) per particle, ``[K]``."""
+        return self._total(site.log_p for site in self.sites.values())
+
+    def log_q(self) -> Tensor:
+        """Scaled log q(z) per particle, ``[K]``, auxiliary sites included."""
+        return self._total(site.log_q for site in self.sites.values())
+
+    def log_w(self) -> Tensor:
+        """Scaled log p(x, z) - log q(z) per particle, ``[K]``."""
+        return self.log_p() - self.log_q()
+
+    def _total(self, factors: Iterable[Factor | None]) -> Tensor:
+        terms = [factor.total() for factor in factors if factor is not None]
+        return torch.stack(terms).sum(0) if terms else torch.zeros(self.num_particles)
+
+
+def sum_to(factor: Factor, plates: tuple[Plate, ...]) -> Tensor:
+    """A factor's scaled log-probability as it bears on a site in ``plates``: ``[K, *axes of plates]``, broadcastable.
+
+    Axes of plates that the site is not in are summed; axes of the site's that the factor lacks have size 1.    """
+    value = factor.scaled()
+    names = [plate.name for plate in factor.axes]
+    target = [plate.name for plate in plates if plate.vectorized]
+    drop = [axis + 1 for axis, name in enumerate(names) if name not in target]
+    if drop:
+        value = value.sum(drop)
+    kept = [name for name in names if name in target]
+    order = [kept.index(name) + 1 for name in target if name in kept]
+    value = value.permute(0, *order) if order else value
+    for axis, name in enumerate(target, start=1):
+        if name not in kept:
+            value = value.unsqueeze(axis)
+    return value

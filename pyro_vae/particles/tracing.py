@@ -1,0 +1,138 @@
+"""``draw``: K draws from a guide, scored under guide and model, as a table of sites. ``run_model``: the model alone.
+
+Called by ``elbo``, ``posterior`` and ``potential``; needs Pyro. Discovery leaves the RNG and the param store as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from pyro_vae.particles.closed_form import add_closed_form_kl
+from pyro_vae.particles.data import Particles, Pass
+from pyro_vae.particles.handlers import Values, with_flat_priors
+from pyro_vae.particles.plan import Plan, plan_pair
+from pyro_vae.particles.runs import run_pair
+from pyro_vae.particles.table import stack_particles, tabulate
+
+
+def draw(
+    model: Callable,
+    guide: Callable,
+    args: tuple = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    num_particles: int = 1,
+    passes: Collection[Pass] = (),
+    vectorize: bool | None = None,
+    values: Values | None = None,
+    plan: Plan | None = None,
+) -> Particles:
+    """Draw K particles from the guide and score them under guide and model.
+
+    Torch's generator is consumed exactly as Pyro's vectorised ELBO consumes it: same seed, same draws. One subsample per step is
+    shared by all particles, guide and model.
+
+    Args:
+        model: a Pyro program.
+        guide: a Pyro program, ``PyroModule``, autoguide or ``GuideMessenger``.
+        args: positional arguments of both.
+        kwargs: keyword arguments of both.
+        num_particles: K.
+        passes: further evaluations, see :class:`~pyro_vae.particles.data.Pass`.
+        vectorize: None finds out whether particles can share one run; see :func:`~pyro_vae.particles.plan.plan_pair`.
+        values: latent values ``{site: [K, *plates, *event]}`` to score instead of drawing them.
+        plan: what :func:`~pyro_vae.particles.plan.plan_pair` found, to save finding it again.
+
+    Returns:
+        the :class:`~pyro_vae.particles.data.Particles`, log-probabilities ``[K, *plates]``.
+
+    Raises:
+        ModelError: naming the site or plate, when guide and model do not fit together.
+
+    >>> import pyro, torch, pyro.distributions as dist
+    >>> def model(x):
+    ...     z = pyro.sample("z", dist.Normal(0., 1.))
+    ...     pyro.sample("x", dist.Normal(z, 1.), obs=x)
+    >>> def guide(x):
+    ...     pyro.sample("z", dist.Normal(0.5 * x, 0.5**0.5))
+    >>> pyro.set_rng_seed(0)
+    >>> particles = draw(model, guide, (torch.tensor(1.0),), num_particles=3)
+    >>> particles["z"].value.shape
+    torch.Size([3])
+    >>> particles.log_w()  # the guide is the posterior: every weight is the evidence, N(1; 0, 2)
+    tensor([-1.5155, -1.5155, -1.5155])
+    """
+    kwargs = dict(kwargs or {})
+    if plan is None:
+        single = num_particles == 1
+        plan = plan_pair(model, guide, args, kwargs, vectorize=False if single else vectorize, closed_form=Pass.KL in passes)
+    stop = Pass.SCORE in passes
+    together = plan.vectorize and num_particles > 1
+    tables: list[Particles] = []
+    for index in range(1 if together else num_particles):
+        run = run_pair(
+            model,
+            guide,
+            args,
+            kwargs,
+            particle_dim=plan.particle_dim if together else None,
+            num_particles=num_particles if together else 1,
+            values=values if together or values is None else _row(values, index),
+            subsamples=tables[0].subsamples if tables else None,
+            stop=stop,
+        )
+        table = tabulate(run, stop=stop)
+        tables.append(add_closed_form_kl(table, run, plan.closed_form) if Pass.KL in passes else table)
+    return stack_particles(tables)
+
+
+def run_model(
+    model: Callable,
+    args: tuple = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    num_particles: int = 1,
+    values: Values | None = None,
+    predictive: bool = False,
+    vectorize: bool | None = None,
+    plan: Plan | None = None,
+) -> Particles:
+    """Run the model alone: latents at ``values`` (``[K, *plates, *event]``), from the prior where none is given.
+
+    ``predictive`` draws the observed sites anew: their ``value`` is then ``[K, *plates, *event]``. ``values`` may also be a function of
+    (name, distribution, plates). A flat prior, which has no draws, gives feasible starting points instead. Raises
+    :class:`~pyro_vae.errors.ModelError` naming the site.
+
+    >>> import pyro, torch, pyro.distributions as dist
+    >>> def model():
+    ...     z = pyro.sample("z", dist.Normal(0., 1.))
+    ...     pyro.sample("x", dist.Normal(z, 1.), obs=torch.tensor(0.))
+    >>> run_model(model, num_particles=2, values={"z": torch.tensor([0., 1.])}).log_p()
+    tensor([-1.8379, -2.8379])
+    """
+    kwargs = dict(kwargs or {})
+    if plan is None:
+        plan = plan_pair(model, None, args, kwargs, vectorize=False if num_particles == 1 else vectorize)
+    model = with_flat_priors(model)
+    together = plan.vectorize and num_particles > 1
+    tables: list[Particles] = []
+    for index in range(1 if together else num_particles):
+        run = run_pair(
+            model,
+            None,
+            args,
+            kwargs,
+            particle_dim=plan.particle_dim if together else None,
+            num_particles=num_particles if together else 1,
+            values=values if together or values is None else _row(values, index),
+            subsamples=tables[0].subsamples if tables else None,
+            draw_observations=predictive,
+        )
+        tables.append(tabulate(run))
+    return stack_particles(tables)
+
+
+def _row(values: Values, index: int) -> Values:
+    """Particle ``index`` of given values. A function of sites gives one particle's values itself."""
+    return values if callable(values) else {name: value[index : index + 1] for name, value in values.items()}
