@@ -39,7 +39,7 @@ def _matplotlib_state() -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def fresh_state() -> Iterator[None]:
-    """An empty param store, validation on, Python, NumPy and torch seeded with 0; then a check of what is left behind."""
+    """An empty param store, validation on, Python, NumPy and torch seeded with 0; then a check of what is left."""
     pyro.clear_param_store()
     pyro.enable_validation(True)
     pyro.set_rng_seed(0)
