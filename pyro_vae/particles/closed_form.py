@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.distributions import Distribution, TransformedDistribution, biject_to, kl_divergence
+from torch.distributions import ComposeTransform, Distribution, Transform, TransformedDistribution, biject_to, kl_divergence
 
 from pyro_vae.particles.data import Particles, Site
 from pyro_vae.particles.packing import make_factor
@@ -46,10 +47,22 @@ def _closed_form(q: Distribution, p: Distribution, *, unconstrained: bool) -> Te
 def _pull_back(p: Distribution) -> Distribution | None:
     """The prior on the unconstrained scale, where that is a distribution with a name."""
     transform = biject_to(p.support)
-    identity = getattr(transform, "base_transform", transform)
-    if getattr(identity, "parts", None) == []:
+    transform = getattr(transform, "base_transform", transform)
+    if getattr(transform, "parts", None) == []:
         return p
     base, event = (p.base_dist, p.event_dim) if type(p).__name__ == "Independent" else (p, 0)
-    if isinstance(base, TransformedDistribution) and base.transforms == [getattr(transform, "base_transform", transform)]:
-        return base.base_dist.to_event(event) if event else base.base_dist  # type: ignore[attr-defined]
+    if isinstance(base, TransformedDistribution) and _same_map(ComposeTransform(base.transforms), transform):
+        inner = base.base_dist
+        return inner.to_event(event) if event else inner  # type: ignore[attr-defined]
     return None
+
+
+def _same_map(one: Transform, other: Transform) -> bool:
+    """Whether two elementwise transforms agree; torch compares them by class, and writes exp in two ways."""
+    if one.domain.event_dim or other.domain.event_dim:
+        return False
+    probes = torch.linspace(-3, 3, 7, dtype=torch.float64)
+    try:
+        return torch.allclose(one(probes), other(probes), rtol=1e-6)
+    except RuntimeError:  # transforms with batch shapes of their own
+        return False

@@ -110,3 +110,29 @@ def make_value(site: Mapping[str, Any], particle_dim: int | None, num_particles:
     packed = pack(site["value"], site["name"], frames, particle_dim, event_dim)
     lead = [num_particles if particle_dim is not None else 1, *(plate.size for plate, _ in frames if plate.vectorized)]
     return packed.expand(torch.Size(lead) + packed.shape[packed.dim() - event_dim :])
+
+
+def make_deterministic(site: Mapping[str, Any], particle_dim: int | None, num_particles: int, shape: torch.Size | None) -> Tensor:
+    """A ``pyro.deterministic`` value as ``[K, *plates, *event]``.
+
+    Pyro takes every dim of such a value for an event, particles included, so the shape is the one that the site has
+    when one particle runs alone (``shape``); without particles' plate it is read off the site's own plates.
+    """
+    value = torch.as_tensor(site["value"])
+    if particle_dim is None:
+        frames = frames_to_plates(site)
+        width = max((-dim for _, dim in frames if dim is not None), default=0)
+        event_dim = max(value.dim() - width, 0)
+        batch = value.shape[: value.dim() - event_dim]
+        sizes = {len(batch) + dim: plate.size for plate, dim in frames if dim is not None and -dim <= len(batch)}
+        kept = [size for axis, size in enumerate(batch) if axis in sizes or size != 1]
+        return value.reshape(torch.Size([1, *kept]) + value.shape[value.dim() - event_dim :])
+    assert shape is not None  # a plan knows the shape of every deterministic site
+    if value.numel() == num_particles * shape.numel():
+        return value.reshape(torch.Size([num_particles]) + shape)
+    if value.numel() == shape.numel():
+        return value.reshape(shape).expand(torch.Size([num_particles]) + shape)
+    raise ModelError(
+        f"Deterministic site '{site['name']}' has shape {tuple(shape)} for one particle and {tuple(value.shape)} for {num_particles}: its "
+        "shape must not depend on the particle axis. Use negative dims in the operations before it."
+    )

@@ -29,7 +29,8 @@ class Plan:
     """How a pair is run: ``max_plate_nesting`` dims are its plates', particles go left of them when ``vectorize``.
 
     ``latents`` are the model's latent sites in order; ``closed_form`` names the guide sites whose KL may be taken in closed form, with the
-    sites that each stands for; ``why_looped`` is one sentence when particles are run one at a time.
+    sites that each stands for; ``why_looped`` is one sentence when particles are run one at a time; ``deterministic`` has the shapes of the
+    deterministic sites for one particle.
     """
 
     max_plate_nesting: int
@@ -37,6 +38,7 @@ class Plan:
     latents: tuple[str, ...] = ()
     closed_form: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     why_looped: str = ""
+    deterministic: Mapping[str, torch.Size] = field(default_factory=dict)
 
     @property
     def particle_dim(self) -> int:
@@ -76,7 +78,8 @@ def plan_pair(
     if why:
         warnings.warn(f"Particles are run one at a time, which is slower: {why}", stacklevel=3)
     latents = tuple(name for name, site in run.model.items() if not site["is_observed"])
-    return Plan(nesting, vectorize is not False and not why, latents, sites, why)
+    shapes = {name: value.shape[1:] for name, value in single.deterministic.items()}
+    return Plan(nesting, vectorize is not False and not why, latents, sites, why, shapes)
 
 
 def _why_not_vectorized(
@@ -88,7 +91,8 @@ def _why_not_vectorized(
         return ""  # the program is random beyond its sites (dropout): nothing to compare
     try:
         run = run_pair(model, guide, args, kwargs, particle_dim=-nesting - 1, num_particles=2, subsamples=first.subsamples)
-        together = tabulate(run)
+        shapes = {name: value.shape[1:] for name, value in single.deterministic.items()}
+        together = tabulate(run, shapes=shapes)
     except ModelError as error:
         return f"with a leading particle axis: {error}"
     apart = []

@@ -11,18 +11,19 @@ from torch import Tensor
 
 from pyro_vae.particles.data import Factor, Particles, Site
 from pyro_vae.particles.handlers import is_delta
-from pyro_vae.particles.packing import make_factor, make_value
+from pyro_vae.particles.packing import make_deterministic, make_factor, make_value
 from pyro_vae.particles.runs import Run
 
 
-def tabulate(run: Run, *, stop: bool = False) -> Particles:
-    """One row per site; deterministic sites keep their values only. ``stop`` says that values were detached."""
+def tabulate(run: Run, *, stop: bool = False, shapes: Mapping[str, torch.Size] | None = None) -> Particles:
+    """One row per site; deterministic sites keep their values only. ``stop`` says that values were detached;
+    ``shapes`` are the deterministic sites' shapes for one particle, needed with a particles' plate."""
     dim, count = run.particle_dim, run.num_particles
     sites: dict[str, Site] = {}
     deterministic: dict[str, Tensor] = {}
     for name, site in run.model.items():
         if site["infer"].get("_deterministic"):
-            deterministic[name] = make_value(site, dim, count)
+            deterministic[name] = make_deterministic(site, dim, count, (shapes or {}).get(name))
             continue
         sites[name] = _site(name, site, run.guide.get(name), dim, count, stop)
     for name, site in run.guide.items():

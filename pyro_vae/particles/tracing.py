@@ -82,7 +82,7 @@ def draw(
             subsamples=tables[0].subsamples if tables else None,
             stop=stop,
         )
-        table = tabulate(run, stop=stop)
+        table = tabulate(run, stop=stop, shapes=plan.deterministic)
         tables.append(add_closed_form_kl(table, run, plan.closed_form) if Pass.KL in passes else table)
     return stack_particles(tables)
 
@@ -129,7 +129,7 @@ def run_model(
             subsamples=tables[0].subsamples if tables else None,
             draw_observations=predictive,
         )
-        tables.append(tabulate(run))
+        tables.append(tabulate(run, shapes=plan.deterministic))
     return stack_particles(tables)
 
 
