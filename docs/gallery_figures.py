@@ -5,6 +5,7 @@ Figures of ``pyro_vae.plots`` are not registered with pyplot, so sphinx-gallery'
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pyro
@@ -31,6 +32,7 @@ def _get_sg_image_scraper() -> Any:
 
 
 def fresh_pyro(gallery_conf: dict[str, Any], fname: str) -> None:
-    """Each example starts from an empty param store and a fixed seed."""
+    """Each example starts from an empty param store and a fixed seed; Lightning's own deprecations stay out of it."""
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     pyro.clear_param_store()
     pyro.set_rng_seed(0)
