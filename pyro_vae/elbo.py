@@ -21,15 +21,19 @@ from pyro_vae.particles.tracing import draw
 class TraceELBO(pyro.infer.ELBO):
     r"""A variational objective with the gradient estimator of your choice.
 
-    .. math:: \mathcal L(\theta, \phi) = \mathbb E_{q_\phi}\bigl[\log p_\theta(x, z) - \log q_\phi(z)\bigr] \le \log p_\theta(x)
+    .. math:: \mathcal L(\theta, \phi) = \mathbb E_{q_\phi}\bigl[\log p_\theta(x, z) - \log q_\phi(z)\bigr] \le \log
+    p_\theta(x)
 
-    Works wherever a ``pyro.infer.ELBO`` works: ``SVI(model, guide, optim, loss=TraceELBO(...))``, or ``loss = TraceELBO(...)(model, guide)``
-    and ``loss(data).backward()`` with torch optimisers and Lightning. Plates are found, not asked for.
+    Works wherever a ``pyro.infer.ELBO`` works: ``SVI(model, guide, optim, loss=TraceELBO(...))``, or ``loss =
+    TraceELBO(...)(model, guide)`` and ``loss(data).backward()`` with torch optimisers and Lightning. Plates are
+    found, not asked for.
 
     Args:
-        estimator: an :class:`~pyro_vae.estimators.Estimator` or its name; default :class:`~pyro_vae.estimators.Reparameterized`.
+        estimator: an :class:`~pyro_vae.estimators.Estimator` or its name; default
+            :class:`~pyro_vae.estimators.Reparameterized`.
         num_particles: K, the draws per step.
-        vectorize: None finds out whether all K can share one run of guide and model; True insists; False runs them one by one.
+        vectorize: None finds out whether all K can share one run of guide and model; True insists; False runs them
+            one by one.
 
     Raises:
         ModelError: naming the site or plate, when guide and model do not fit together.
@@ -48,7 +52,9 @@ class TraceELBO(pyro.infer.ELBO):
     1.0
     """
 
-    def __init__(self, estimator: Estimator | str | None = None, num_particles: int = 1, *, vectorize: bool | None = None):
+    def __init__(
+        self, estimator: Estimator | str | None = None, num_particles: int = 1, *, vectorize: bool | None = None
+    ):
         if isinstance(num_particles, bool) or not isinstance(num_particles, int) or num_particles < 1:
             raise OptionError(f"num_particles: expected a positive integer, got {num_particles!r}.")
         super().__init__(num_particles=num_particles, vectorize_particles=vectorize is not False)
@@ -76,7 +82,9 @@ class TraceELBO(pyro.infer.ELBO):
     def particles(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Particles:
         """K draws with the passes that the estimator needs."""
         plan = self.plan(model, guide, *args, **kwargs)
-        return draw(model, guide, args, kwargs, num_particles=self.num_particles, passes=self.estimator.passes, plan=plan)
+        return draw(
+            model, guide, args, kwargs, num_particles=self.num_particles, passes=self.estimator.passes, plan=plan
+        )
 
     def estimate(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Estimate:
         """One gradient estimate: two losses and the detached bound."""

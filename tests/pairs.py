@@ -15,7 +15,8 @@ from torch.distributions import constraints
 
 @dataclass(frozen=True)
 class Pair:
-    """``make`` gives a fresh (model, guide, args). ``reparameterised``: every site is. ``pyro_is_right``: its Trace_ELBO is unbiased here."""
+    """``make`` gives a fresh (model, guide, args). ``reparameterised``: every site is. ``pyro_is_right``: its
+    Trace_ELBO is unbiased here."""
 
     name: str
     make: Callable[[], tuple[Callable, Callable, tuple]] = field(repr=False)
@@ -109,9 +110,9 @@ def subsampled():
 def masked_and_scaled():
     def model(x):
         z = pyro.sample("z", dist.Normal(0.0, 1.0))
-        with pyro.plate("data", 5), poutine.mask(mask=torch.tensor([True, False, True, True, False])):
-            with poutine.scale(scale=0.25):
-                pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+        seen = torch.tensor([True, False, True, True, False])
+        with pyro.plate("data", 5), poutine.mask(mask=seen), poutine.scale(scale=0.25):
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
         with poutine.mask(mask=False):
             pyro.sample("off", dist.Normal(z, 1.0), obs=torch.tensor(100.0))
 
@@ -148,7 +149,11 @@ def discrete():
     def model(x):
         with pyro.plate("data", 5):
             z = pyro.sample("z", dist.Bernoulli(0.4))
-            pyro.sample("x", dist.Normal(2 * z - 1, pyro.param("s", lambda: torch.tensor(1.3), constraint=constraints.positive)), obs=x)
+            pyro.sample(
+                "x",
+                dist.Normal(2 * z - 1, pyro.param("s", lambda: torch.tensor(1.3), constraint=constraints.positive)),
+                obs=x,
+            )
 
     def guide(x):
         logits = pyro.param("logits", lambda: torch.linspace(-1, 1, 5))
@@ -180,7 +185,9 @@ def auxiliary_discrete():
         pyro.sample("x", dist.Normal(z, 1.0), obs=x[0])
 
     def guide(x):
-        which = pyro.sample("which", dist.Bernoulli(logits=pyro.param("logit", lambda: torch.tensor(0.4))), infer={"is_auxiliary": True})
+        which = pyro.sample(
+            "which", dist.Bernoulli(logits=pyro.param("logit", lambda: torch.tensor(0.4))), infer={"is_auxiliary": True}
+        )
         loc = pyro.param("locs", lambda: torch.tensor([-0.5, 0.9]))
         pyro.sample("z", dist.Normal(loc[which.long()], 0.6))
 

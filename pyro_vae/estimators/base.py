@@ -16,9 +16,9 @@ from pyro_vae.particles.data import Particles, Pass, Site
 class Claims:
     """What an estimator promises; one test holds every estimator to it.
 
-    ``unbiased``: its mean gradient is the gradient of the objective that ``bound`` estimates. ``bound``: that objective is a lower bound on
-    the log evidence. ``shift_invariant``: a constant added to log p leaves every single gradient as it is.
-    ``zero_variance_at_posterior``: the guide's gradient is exactly zero once q is the posterior.
+    ``unbiased``: its mean gradient is the gradient of the objective that ``bound`` estimates. ``bound``: that
+    objective is a lower bound on the log evidence. ``shift_invariant``: a constant added to log p leaves every single
+    gradient as it is. ``zero_variance_at_posterior``: the guide's gradient is exactly zero once q is the posterior.
     """
 
     unbiased: bool
@@ -31,9 +31,9 @@ class Claims:
 class Estimate:
     """One gradient estimate, as losses to differentiate and the value to report.
 
-    ``guide_loss`` is what reaches the guide, through samples and log q. ``model_loss`` is what reaches the model, through log p at stopped
-    values; None when ``guide_loss`` carries both with the same weights. ``bound`` is the objective's value, detached.
-    All are scalars summed over data at full-data scale, in nats.
+    ``guide_loss`` is what reaches the guide, through samples and log q. ``model_loss`` is what reaches the model,
+    through log p at stopped values; None when ``guide_loss`` carries both with the same weights. ``bound`` is the
+    objective's value, detached. All are scalars summed over data at full-data scale, in nats.
     """
 
     guide_loss: Tensor
@@ -71,7 +71,7 @@ class Estimator(ABC):
         """The fewest particles that it can work with."""
         return 1
 
-    def init(self, particles: Particles) -> nn.Module | None:  # noqa: ARG002 - the hook that learned baselines use
+    def init(self, particles: Particles) -> nn.Module | None:
         """What it learns or remembers between steps; None for an estimator without memory."""
         return None
 
@@ -85,7 +85,8 @@ def refuse_sites(sites: list[Site], estimator: Estimator, instead: str) -> None:
     if sites:
         names = ", ".join(f"'{site.name}'" for site in sites)
         raise EstimatorError(
-            f"{type(estimator).__name__} needs reparameterised sites, but the guide's distribution at {names} has no `rsample` (it is "
+            f"{type(estimator).__name__} needs reparameterised sites, but the guide's distribution at {names} "
+            f"has no `rsample` (it is "
             f"discrete, or torch has no pathwise derivative for it). Use {instead}."
         )
 
@@ -94,7 +95,8 @@ def check_particles(particles: Particles, estimator: Estimator) -> None:
     """Raise :class:`~pyro_vae.errors.EstimatorError` when there are too few particles."""
     if particles.num_particles < estimator.min_particles:
         raise EstimatorError(
-            f"{estimator} needs num_particles >= {estimator.min_particles}, got {particles.num_particles}: pass a larger num_particles."
+            f"{estimator} needs num_particles >= {estimator.min_particles}, got {particles.num_particles}: pass "
+            f"a larger num_particles."
         )
 
 

@@ -19,7 +19,8 @@ BY_NAME: dict[str, Estimator] = {
 
 
 def by_name(name: str | Estimator) -> Estimator:
-    """The estimator of that name; an estimator passes through. Raises :class:`~pyro_vae.errors.OptionError` with the nearest names.
+    """The estimator of that name; an estimator passes through. Raises :class:`~pyro_vae.errors.OptionError` with the
+    nearest names.
 
     >>> by_name("analytic-kl")
     AnalyticKL()
@@ -30,4 +31,6 @@ def by_name(name: str | Estimator) -> Estimator:
     if key in BY_NAME:
         return BY_NAME[key]
     near = difflib.get_close_matches(key, BY_NAME, 3) or sorted(BY_NAME)
-    raise OptionError(f"estimator {name!r} is not known: expected one of {', '.join(sorted(BY_NAME))}. Nearest: {', '.join(near)}.")
+    raise OptionError(
+        f"estimator {name!r} is not known: expected one of {', '.join(sorted(BY_NAME))}. Nearest: {', '.join(near)}."
+    )

@@ -19,8 +19,9 @@ class Reparameterized(Estimator):
 
     The workhorse for continuous latents. Even at the posterior its variance is not zero: the score of q stays in it.
 
-    Shapes: sites ``[K, *plates]``. Raises :class:`~pyro_vae.errors.EstimatorError` naming a site that is not reparameterised.
-    Source: Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014; Rezende, Mohamed, Wierstra, ICML 2014.
+    Shapes: sites ``[K, *plates]``. Raises :class:`~pyro_vae.errors.EstimatorError` naming a site that is not
+    reparameterised. Source: Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014; Rezende, Mohamed,
+    Wierstra, ICML 2014.
 
     >>> import torch
     >>> from pyro_vae.particles import Factor, Particles, Site

@@ -21,18 +21,19 @@ class ScoreFunction(Estimator):
     .. math:: \nabla_\phi \approx \frac1K \sum_k \sum_i \nabla_\phi \log q_\phi(z_{ik})\,
               \bigl[\ell_{ik} - b_{ik}\bigr], \qquad \ell = \log p(x, z) - \log q(z)
 
-    For a site inside plates the cost is summed only over what shares its rows (Rao-Blackwellisation over plates), auxiliary guide sites
-    included. ``baseline="leave-one-out"`` takes b from the other K - 1 particles, which keeps the estimate unbiased.
+    For a site inside plates the cost is summed only over what shares its rows (Rao-Blackwellisation over plates),
+    auxiliary guide sites included. ``baseline="leave-one-out"`` takes b from the other K - 1 particles, which keeps
+    the estimate unbiased.
 
     Args:
         baseline: None or ``"leave-one-out"`` (which needs K >= 2).
-        pathwise: True keeps sites that have ``rsample`` pathwise, so that only the others take the score function (what Pyro's
-            ``Trace_ELBO`` does); False takes the score function everywhere.
+        pathwise: True keeps sites that have ``rsample`` pathwise, so that only the others take the score function
+            (what Pyro's ``Trace_ELBO`` does); False takes the score function everywhere.
 
     Shapes: sites ``[K, *plates]``. Raises :class:`~pyro_vae.errors.OptionError` for an unknown baseline,
     :class:`~pyro_vae.errors.EstimatorError` for too few particles.
-    Source: Williams, Machine Learning 8, 1992; Paisley, Blei, Jordan, ICML 2012; Ranganath, Gerrish, Blei, AISTATS 2014;
-    Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
+    Source: Williams, Machine Learning 8, 1992; Paisley, Blei, Jordan, ICML 2012; Ranganath, Gerrish, Blei, AISTATS
+    2014; Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
 
     >>> import torch
     >>> from pyro_vae.particles import Factor, Particles, Site
@@ -79,11 +80,13 @@ def _costs(site: Site) -> list[tuple[float, Factor]]:
     return [(sign, factor) for sign, factor in ((1.0, site.log_p), (-1.0, site.log_q)) if factor is not None]
 
 
-def score_estimate(particles: Particles, costs: Sequence[tuple[float, Factor]], baseline: str | None = None) -> Estimate:
+def score_estimate(
+    particles: Particles, costs: Sequence[tuple[float, Factor]], baseline: str | None = None
+) -> Estimate:
     """Live costs, and for every site without a pathwise derivative its score times the stopped cost.
 
-    ``costs`` are signed factors whose sum is the bound. The log q of a score site is in the cost, but its own gradient has mean zero and is
-    left out.
+    ``costs`` are signed factors whose sum is the bound. The log q of a score site is in the cost, but its own
+    gradient has mean zero and is left out.
     """
     scored = [site for site in particles.sites.values() if site.log_q is not None and not site.reparameterised]
     silent = {id(site.log_q) for site in scored}
@@ -100,7 +103,9 @@ def score_estimate(particles: Particles, costs: Sequence[tuple[float, Factor]], 
 
 def site_cost(costs: Sequence[tuple[float, Factor]], log_q: Factor, baseline: str | None) -> Tensor:
     """The stopped cost that a site answers for, ``[K, *plates]`` (broadcastable), less its baseline."""
-    cost = torch.stack(torch.broadcast_tensors(*(sign * sum_to(factor, log_q.plates).detach() for sign, factor in costs))).sum(0)
+    cost = torch.stack(
+        torch.broadcast_tensors(*(sign * sum_to(factor, log_q.plates).detach() for sign, factor in costs))
+    ).sum(0)
     if baseline is None:
         return cost
     particles = cost.shape[0]

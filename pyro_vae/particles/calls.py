@@ -13,9 +13,9 @@ from pyro_vae.errors import DataError
 def call_arguments(data: Any, *, check: bool = True) -> tuple[tuple, dict[str, Any]]:
     """Split ``data`` into positional and keyword arguments.
 
-    A dict is keyword arguments, a tuple or list positional ones, None no argument, anything else (a tensor, an array) one argument.
-    With ``check``, a NaN or infinite number in a floating tensor raises :class:`~pyro_vae.errors.DataError`
-    naming the argument and its index.
+    A dict is keyword arguments, a tuple or list positional ones, None no argument, anything else (a tensor, an array)
+    one argument. With ``check``, a NaN or infinite number in a floating tensor raises
+    :class:`~pyro_vae.errors.DataError` naming the argument and its index.
 
     >>> call_arguments({"x": 1})
     ((), {'x': 1})

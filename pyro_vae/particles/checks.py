@@ -42,7 +42,9 @@ def _check_names(latent: Mapping[str, Any], run: Run) -> None:
         near = difflib.get_close_matches(name, extra, 1)
         hint = f" The guide has '{near[0]}', which the model lacks: is it the same site?" if near else ""
         if latent[name]["infer"].get("enumerate"):
-            hint += " Its `infer={'enumerate': ...}` is not used by this objective: sample the site in the guide as well."
+            hint += (
+                " Its `infer={'enumerate': ...}` is not used by this objective: sample the site in the guide as well."
+            )
         fn = type(latent[name]["fn"]).__name__
         raise ModelError(
             f"The guide lacks the model's latent site{'s' if len(missing) > 1 else ''} {_names(missing)}: expected a "
@@ -67,8 +69,10 @@ def _check_shape(name: str, model: Mapping[str, Any], guide: Mapping[str, Any]) 
     strip = lambda shape: tuple(shape)[next((i for i, size in enumerate(shape) if size != 1), len(shape)) :]  # noqa: E731
     if strip(value.shape) != strip(expected):
         raise ModelError(
-            f"Site '{name}': the guide's value has shape {tuple(value.shape)}, the model expects {tuple(expected)} (batch "
-            f"{tuple(fn.batch_shape)}, event {tuple(fn.event_shape)}). Give the guide's distribution the same plates and `.to_event()`."
+            f"Site '{name}': the guide's value has shape {tuple(value.shape)}, the model expects "
+            f"{tuple(expected)} (batch "
+            f"{tuple(fn.batch_shape)}, event {tuple(fn.event_shape)}). Give the guide's distribution the same "
+            f"plates and `.to_event()`."
         )
 
 
@@ -127,8 +131,10 @@ def _check_fixed_supports(latent: Mapping[str, Any], run: Run, rerun: Callable[[
             continue
         low, high = ("low", "high") if len(bounds) == 2 else ("bound", "bound")
         raise ModelError(
-            f"Site '{name}': its support ({_describe(site['fn'].support)}) depends on another site, and an autoguide fixes its "
-            f"transform at the start. Write the site on a fixed support and scale it, for example for Uniform({low}, {high}): "
+            f"Site '{name}': its support ({_describe(site['fn'].support)}) depends on another site, and an "
+            f"autoguide fixes its "
+            f"transform at the start. Write the site on a fixed support and scale it, for example for "
+            f"Uniform({low}, {high}): "
             f"`u = pyro.sample('{name}_unit', dist.Uniform(0., 1.))` then "
             f"`{name} = pyro.deterministic('{name}', {low} + ({high} - {low}) * u)`; NUTS can take the model as it is."
         )

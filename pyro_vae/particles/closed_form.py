@@ -8,7 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import ComposeTransform, Distribution, Transform, TransformedDistribution, biject_to, kl_divergence
+from torch.distributions import (
+    ComposeTransform,
+    Distribution,
+    TransformedDistribution,
+    biject_to,
+    kl_divergence,
+)
 
 from pyro_vae.particles.data import Particles, Site
 from pyro_vae.particles.packing import make_factor
@@ -32,7 +38,8 @@ def add_closed_form_kl(particles: Particles, run: Run, allowed: Mapping[str, tup
 
 
 def _closed_form(q: Distribution, p: Distribution, *, unconstrained: bool) -> Tensor | None:
-    """KL(q || p), or None without a rule. ``unconstrained``: q is on the scale that ``biject_to(p.support)`` maps from."""
+    """KL(q || p), or None without a rule. ``unconstrained``: q is on the scale that ``biject_to(p.support)`` maps
+    from."""
     if unconstrained:
         pulled = _pull_back(p)
         if pulled is None:
@@ -44,7 +51,7 @@ def _closed_form(q: Distribution, p: Distribution, *, unconstrained: bool) -> Te
         return None
 
 
-def _pull_back(p: Distribution) -> Distribution | None:
+def _pull_back(p: Any) -> Distribution | None:
     """The prior on the unconstrained scale, where that is a distribution with a name."""
     transform = biject_to(p.support)
     transform = getattr(transform, "base_transform", transform)
@@ -52,12 +59,12 @@ def _pull_back(p: Distribution) -> Distribution | None:
         return p
     base, event = (p.base_dist, p.event_dim) if type(p).__name__ == "Independent" else (p, 0)
     if isinstance(base, TransformedDistribution) and _same_map(ComposeTransform(base.transforms), transform):
-        inner = base.base_dist
-        return inner.to_event(event) if event else inner  # type: ignore[attr-defined]
+        inner: Any = base.base_dist
+        return inner.to_event(event) if event else inner
     return None
 
 
-def _same_map(one: Transform, other: Transform) -> bool:
+def _same_map(one: Any, other: Any) -> bool:
     """Whether two elementwise transforms agree; torch compares them by class, and writes exp in two ways."""
     if one.domain.event_dim or other.domain.event_dim:
         return False

@@ -16,7 +16,9 @@ from torch import Tensor
 class Pass(enum.Enum):
     """What an estimator asks of the draw beyond one live run of guide and model."""
 
-    SCORE = "every random value is stopped as it is drawn: log q's gradient is the score, log p's reaches the model only"
+    SCORE = (
+        "every random value is stopped as it is drawn: log q's gradient is the score, log p's reaches the model only"
+    )
     KL = "KL(q || p) of a site in closed form, where a rule exists and the conditioning allows it"
 
 
@@ -85,11 +87,11 @@ class Factor:
 class Site:
     """One sample site of the pair.
 
-    ``value`` is ``[K, *plates, *event]`` for latent sites and as given, without K, for observed ones, unless ``predicted`` says that the
-    observation was drawn anew.
-    ``log_p`` is None for a site of the guide alone, ``log_q`` for a site of the model alone.
-    ``reparameterised`` says that gradients flow through ``value`` to the guide. ``deterministic`` marks a Delta in the guide: its
-    value is a function of other sites and parameters, so it has no score. ``kl`` is KL(q || p), ``[K, *plates]``, when
+    ``value`` is ``[K, *plates, *event]`` for latent sites and as given, without K, for observed ones, unless
+    ``predicted`` says that the observation was drawn anew. ``log_p`` is None for a site of the guide alone, ``log_q``
+    for a site of the model alone. ``reparameterised`` says that gradients flow through ``value`` to the guide.
+    ``deterministic`` marks a Delta in the guide: its value is a function of other sites and parameters, so it has no
+    score. ``kl`` is KL(q || p), ``[K, *plates]``, when
     :attr:`Pass.KL` was asked for and holds; it stands for the site's ``log_q - log_p`` and, for an autoguide's
     ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too.
     """
@@ -159,7 +161,7 @@ class Particles:
 def sum_to(factor: Factor, plates: tuple[Plate, ...]) -> Tensor:
     """A factor's scaled log-probability as it bears on a site in ``plates``: ``[K, *axes of plates]``, broadcastable.
 
-    Axes of plates that the site is not in are summed; axes of the site's that the factor lacks have size 1.    """
+    Axes of plates that the site is not in are summed; axes of the site's that the factor lacks have size 1."""
     value = factor.scaled()
     names = [plate.name for plate in factor.axes]
     target = [plate.name for plate in plates if plate.vectorized]

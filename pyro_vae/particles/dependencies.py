@@ -38,7 +38,9 @@ class _Parents(Messenger):
             msg["value"] = ProvenanceTensor(value, frozenset({msg["name"]}))
 
 
-def _parents(program: Callable, args: tuple, kwargs: Mapping[str, Any], sites: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+def _parents(
+    program: Callable, args: tuple, kwargs: Mapping[str, Any], sites: Mapping[str, Any]
+) -> dict[str, frozenset[str]]:
     """Direct parents of every site; where tracking fails, every earlier site counts as a parent."""
     tracker = _Parents()
     try:

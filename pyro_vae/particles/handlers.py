@@ -124,7 +124,7 @@ class FlatPrior(ImproperUniform):
     Its density is flat, as before; the points only initialise chains, guides and shapes.
     """
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """A feasible point, not a draw from the prior, which has none."""
         shape = torch.Size(sample_shape) + self.batch_shape + self.event_shape
         transform = transform_to(self.support)

@@ -13,7 +13,13 @@ from pyro_vae.particles.data import Factor, Plate
 from pyro_vae.particles.handlers import frames_to_plates
 
 
-def pack(tensor: Tensor, name: str, frames: tuple[tuple[Plate, int | None], ...], particle_dim: int | None, event_dim: int = 0) -> Tensor:
+def pack(
+    tensor: Tensor,
+    name: str,
+    frames: tuple[tuple[Plate, int | None], ...],
+    particle_dim: int | None,
+    event_dim: int = 0,
+) -> Tensor:
     """``[*batch, *event]`` to ``[K, *plates, *event]``; K is 1 when one particle was run at a time.
 
     Raises :class:`~pyro_vae.errors.ModelError` naming the site when a batch dim belongs to no plate.
@@ -39,13 +45,16 @@ def pack(tensor: Tensor, name: str, frames: tuple[tuple[Plate, int | None], ...]
 def _stray_message(name: str, batch: tuple[int, ...], stray: list[int], plates: list[str], size: int) -> str:
     inside = f"inside plates {plates}" if plates else "outside any plate"
     return (
-        f"Site '{name}' has batch shape {batch} {inside}: expected every batch dim to belong to a plate, got dim {stray[0]} "
+        f"Site '{name}' has batch shape {batch} {inside}: expected every batch dim to belong to a plate, got "
+        f"dim {stray[0]} "
         f"of size {size} in none. If its entries are independent, write `with pyro.plate('{name}_plate', {size}):` "
         f"around the site; if they are one event, add `.to_event({len(stray)})` to its distribution."
     )
 
 
-def make_factor(site: Mapping[str, Any], particle_dim: int | None, num_particles: int, log_prob: Tensor | None = None) -> Factor:
+def make_factor(
+    site: Mapping[str, Any], particle_dim: int | None, num_particles: int, log_prob: Tensor | None = None
+) -> Factor:
     """The factor of one traced site: its log-probability masked, unscaled and packed, its scales kept apart."""
     frames = frames_to_plates(site)
     plates = tuple(plate for plate, _ in frames)
@@ -53,8 +62,12 @@ def make_factor(site: Mapping[str, Any], particle_dim: int | None, num_particles
         log_prob = evaluate(site)
     name, mask = site["name"], site["mask"]
     if mask is not None and mask is not True:
-        log_prob = torch.zeros_like(log_prob) if mask is False else torch.where(mask, log_prob, torch.zeros_like(log_prob))
-    full = torch.Size([num_particles if particle_dim is not None else 1, *(plate.size for plate in plates if plate.vectorized)])
+        log_prob = (
+            torch.zeros_like(log_prob) if mask is False else torch.where(mask, log_prob, torch.zeros_like(log_prob))
+        )
+    full = torch.Size(
+        [num_particles if particle_dim is not None else 1, *(plate.size for plate in plates if plate.vectorized)]
+    )
     packed = pack(log_prob, name, frames, particle_dim)
     factor = Factor(packed if packed.shape == full else _expand(packed, full, name, plates), plates)
     scale = _own_scale(site["scale"], factor.plate_scale, name, frames, particle_dim)
@@ -69,7 +82,8 @@ def evaluate(site: Mapping[str, Any]) -> Tensor:
         value = site["value"]
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ModelError(
-            f"Site '{site['name']}': its distribution {type(site['fn']).__name__} (batch {tuple(site['fn'].batch_shape)}, event "
+            f"Site '{site['name']}': its distribution {type(site['fn']).__name__} (batch "
+            f"{tuple(site['fn'].batch_shape)}, event "
             f"{tuple(site['fn'].event_shape)}) cannot score the value of shape {shape}: {first_sentence(error)} "
             "Check the site's parameters, the data it observes and the plates around it."
         ) from error
@@ -89,7 +103,8 @@ def _expand(packed: Tensor, full: torch.Size, name: str, plates: tuple[Plate, ..
     except RuntimeError:
         wanted = {plate.name: plate.size for plate in plates if plate.vectorized}
         raise ModelError(
-            f"Site '{name}': expected one log-probability per row of its plates {wanted}, got shape {tuple(packed.shape[1:])}. "
+            f"Site '{name}': expected one log-probability per row of its plates {wanted}, got shape "
+            f"{tuple(packed.shape[1:])}. "
             "Make the plate's size equal to the number of rows of its data."
         ) from None
 
@@ -112,7 +127,9 @@ def make_value(site: Mapping[str, Any], particle_dim: int | None, num_particles:
     return packed.expand(torch.Size(lead) + packed.shape[packed.dim() - event_dim :])
 
 
-def make_deterministic(site: Mapping[str, Any], particle_dim: int | None, num_particles: int, shape: torch.Size | None) -> Tensor:
+def make_deterministic(
+    site: Mapping[str, Any], particle_dim: int | None, num_particles: int, shape: torch.Size | None
+) -> Tensor:
     """A ``pyro.deterministic`` value as ``[K, *plates, *event]``.
 
     Pyro takes every dim of such a value for an event, particles included, so the shape is the one that the site has
@@ -133,6 +150,7 @@ def make_deterministic(site: Mapping[str, Any], particle_dim: int | None, num_pa
     if value.numel() == shape.numel():
         return value.reshape(shape).expand(torch.Size([num_particles]) + shape)
     raise ModelError(
-        f"Deterministic site '{site['name']}' has shape {tuple(shape)} for one particle and {tuple(value.shape)} for {num_particles}: its "
+        f"Deterministic site '{site['name']}' has shape {tuple(shape)} for one particle and "
+        f"{tuple(value.shape)} for {num_particles}: its "
         "shape must not depend on the particle axis. Use negative dims in the operations before it."
     )

@@ -1,4 +1,5 @@
-"""What is found out once about a model and guide: plates, whether particles can share one run, whether the pair fits together.
+"""What is found out once about a model and guide: plates, whether particles can share one run, whether the pair fits
+together.
 
 Used by ``tracing``; objectives and fits keep the plan and hand it back with every draw.
 """
@@ -28,9 +29,9 @@ from pyro_vae.particles.table import stack_particles, tabulate
 class Plan:
     """How a pair is run: ``max_plate_nesting`` dims are its plates', particles go left of them when ``vectorize``.
 
-    ``latents`` are the model's latent sites in order; ``closed_form`` names the guide sites whose KL may be taken in closed form, with the
-    sites that each stands for; ``why_looped`` is one sentence when particles are run one at a time; ``deterministic`` has the shapes of the
-    deterministic sites for one particle.
+    ``latents`` are the model's latent sites in order; ``closed_form`` names the guide sites whose KL may be taken in
+    closed form, with the sites that each stands for; ``why_looped`` is one sentence when particles are run one at a
+    time; ``deterministic`` has the shapes of the deterministic sites for one particle.
     """
 
     max_plate_nesting: int
@@ -57,11 +58,12 @@ def plan_pair(
 ) -> Plan:
     """Find plates and latents, check that model and guide fit, and whether a run with a particle axis means the same.
 
-    ``vectorize`` None tries: a pair that fails with a particle axis, or gives other log-probabilities with it, is looped, and a
-    warning says why; True makes that a :class:`~pyro_vae.errors.ModelError`; False loops. RNG, param store and buffers stay as they were.
+    ``vectorize`` None tries: a pair that fails with a particle axis, or gives other log-probabilities with it, is
+    looped, and a warning says why; True makes that a :class:`~pyro_vae.errors.ModelError`; False loops. RNG, param
+    store and buffers stay as they were.
     """
     kwargs = dict(kwargs or {})
-    model = with_flat_priors(model) if guide is None else model
+    model = with_flat_priors(model)
     if guide is not None:
         prepare_autoguides(guide)
     with unobserved(*(fn for fn in (model, guide) if fn is not None)), torch.no_grad(), pyro.validation_enabled(True):
@@ -69,12 +71,20 @@ def plan_pair(
         if guide is not None:
             check_pair(run, lambda: run_pair(model, guide, args, kwargs, subsamples=run.subsamples))
         single = tabulate(run)
-        dims = [frame.dim for site in (*run.model.values(), *run.guide.values()) for frame in site["cond_indep_stack"] if frame.vectorized]
+        dims = [
+            frame.dim
+            for site in (*run.model.values(), *run.guide.values())
+            for frame in site["cond_indep_stack"]
+            if frame.vectorized
+        ]
         nesting = -min(dims, default=0)
         why = "" if vectorize is False else _why_not_vectorized(model, guide, args, kwargs, nesting, single, run)
         sites = closed_form_sites(model, guide, args, kwargs, run) if closed_form and guide is not None else {}
     if why and vectorize:
-        raise ModelError(f"{why} Rewrite it so that it holds with leading batch dims, or use vectorize=False to run particles one at a time.")
+        raise ModelError(
+            f"{why} Rewrite it so that it holds with leading batch dims, or use vectorize=False to run "
+            f"particles one at a time."
+        )
     if why:
         warnings.warn(f"Particles are run one at a time, which is slower: {why}", stacklevel=3)
     latents = tuple(name for name, site in run.model.items() if not site["is_observed"])
@@ -83,14 +93,22 @@ def plan_pair(
 
 
 def _why_not_vectorized(
-    model: Callable, guide: Callable | None, args: tuple, kwargs: Mapping[str, Any], nesting: int, single: Particles, first: Run
+    model: Callable,
+    guide: Callable | None,
+    args: tuple,
+    kwargs: Mapping[str, Any],
+    nesting: int,
+    single: Particles,
+    first: Run,
 ) -> str:
     """One sentence on why a particle axis changes the pair's meaning; empty when it does not."""
     again = tabulate(run_pair(model, guide, args, kwargs, subsamples=first.subsamples, values=_fixed(first, single)))
     if _difference(single, again):
         return ""  # the program is random beyond its sites (dropout): nothing to compare
     try:
-        run = run_pair(model, guide, args, kwargs, particle_dim=-nesting - 1, num_particles=2, subsamples=first.subsamples)
+        run = run_pair(
+            model, guide, args, kwargs, particle_dim=-nesting - 1, num_particles=2, subsamples=first.subsamples
+        )
         shapes = {name: value.shape[1:] for name, value in single.deterministic.items()}
         together = tabulate(run, shapes=shapes)
     except ModelError as error:
@@ -105,7 +123,8 @@ def _why_not_vectorized(
     except (RuntimeError, KeyError):
         return "the pair has other sites or shapes with a leading particle axis."
     return (
-        f"site '{site}' has another log-probability when several particles run at once; an operation before it probably sums, "
+        f"site '{site}' has another log-probability when several particles run at once; an operation before it "
+        f"probably sums, "
         "indexes or concatenates over the particle axis (use negative dims, such as z[..., 0] and x.sum(-1))."
         if site
         else ""

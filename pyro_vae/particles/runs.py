@@ -50,7 +50,8 @@ class _LastSite(Messenger):
 
 @contextmanager
 def _explained(role: str) -> Iterator[None]:
-    """Say at which site a program failed. Errors that a person's code raises on purpose keep their type as the cause."""
+    """Say at which site a program failed. Errors that a person's code raises on purpose keep their type as the
+    cause."""
     with _LastSite() as where:
         try:
             yield
@@ -59,7 +60,8 @@ def _explained(role: str) -> Iterator[None]:
         except (ValueError, RuntimeError, TypeError, IndexError, NotImplementedError, AssertionError) as error:
             place = f"at or after site '{where.last}'" if where.last else "before its first site"
             raise ModelError(
-                f"The {role} fails {place}: {first_sentence(error)} Run the {role} alone with these arguments to see where."
+                f"The {role} fails {place}: {first_sentence(error)} Run the {role} alone with these arguments "
+                f"to see where."
             ) from error
 
 
@@ -120,7 +122,14 @@ def run_pair(
 
 
 def _run_guide_messenger(
-    guide: Callable, args: tuple, kwargs: Any, particle_dim: Any, num_particles: int, around: Callable, in_plate: Callable, stop: bool
+    guide: Callable,
+    args: tuple,
+    kwargs: Any,
+    particle_dim: Any,
+    num_particles: int,
+    around: Callable,
+    in_plate: Callable,
+    stop: bool,
 ) -> Run:
     """A ``GuideMessenger`` runs the model itself and hands over both traces."""
     with ExitStack() as stack:

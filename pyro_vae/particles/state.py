@@ -17,14 +17,18 @@ from torch import nn
 def unobserved(*programs: Callable) -> Iterator[None]:
     """Run Pyro programs so that nothing outside can tell that they ran.
 
-    Random numbers (torch's on CPU and CUDA, NumPy's, Python's), Pyro's param store and the buffers of the ``programs`` that are
-    modules are restored; effect handlers outside (an ``SVI.step`` that collects parameters, say) see nothing. Parameters that a lazily
-    initialised autoguide makes stay in the guide.
+    Random numbers (torch's on CPU and CUDA, NumPy's, Python's), Pyro's param store and the buffers of the
+    ``programs`` that are modules are restored; effect handlers outside (an ``SVI.step`` that collects parameters,
+    say) see nothing. Parameters that a lazily initialised autoguide makes stay in the guide.
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - the models' global generator
     buffers = [
-        (buffer, buffer.clone()) for fn in programs for root in _modules(fn) for buffer in root.buffers() if buffer is not None
+        (buffer, buffer.clone())
+        for fn in programs
+        for root in _modules(fn)
+        for buffer in root.buffers()
+        if buffer is not None
     ]
     store = pyro.get_param_store()
     with ExitStack() as stack:

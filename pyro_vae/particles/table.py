@@ -55,32 +55,40 @@ def _site(
 
 
 def stack_particles(tables: Sequence[Particles]) -> Particles:
-    """Particles that were run one at a time as one table; they must have the same sites and shapes."""
+    """Particles that were run one at a time as one table.
+
+    A site that only some particles reach (a branch of the program) has log-probability 0 and value NaN in the others.
+    """
     first = tables[0]
     if len(tables) == 1:
         return first
-    sites = {}
-    for name, site in first.sites.items():
-        rows = [table[name] for table in tables]
-        value = site.value if site.observed and not site.predicted else torch.cat([row.value for row in rows])
-        sites[name] = replace(
-            site,
-            value=value,
-            log_p=_stack([row.log_p for row in rows]),
-            log_q=_stack([row.log_q for row in rows]),
-            kl=_stack([row.kl for row in rows]),
-        )
+    names = dict.fromkeys(name for table in tables for name in table.sites)
+    sites = {name: _stack_sites([table.sites.get(name) for table in tables]) for name in names}
     deterministic = {name: torch.cat([table.deterministic[name] for table in tables]) for name in first.deterministic}
     return Particles(sites, sum(table.num_particles for table in tables), deterministic, first.subsamples)
 
 
+def _stack_sites(rows: Sequence[Site | None]) -> Site:
+    site = next(row for row in rows if row is not None)
+    if site.observed and not site.predicted:
+        value = site.value
+    else:
+        missing = torch.full_like(site.value, torch.nan if site.value.is_floating_point() else 0)
+        value = torch.cat([missing if row is None else row.value for row in rows])
+    log_p, log_q, kl = (_stack([row and getattr(row, field) for row in rows]) for field in ("log_p", "log_q", "kl"))
+    return replace(site, value=value, log_p=log_p, log_q=log_q, kl=kl)
+
+
 def _stack(factors: Sequence[Factor | None]) -> Factor | None:
-    present = [factor for factor in factors if factor is not None]
-    if not present:
+    first = next((factor for factor in factors if factor is not None), None)
+    if first is None:
         return None
-    first = present[0]
-    scale = first.scale
+    shape, scale = first.log_prob.shape, first.scale
     if isinstance(scale, Tensor) and scale.dim() > 0:
-        width = first.log_prob.shape
-        scale = torch.cat([torch.as_tensor(factor.scale).expand(width) for factor in present])
-    return Factor(torch.cat([factor.log_prob for factor in present]), first.plates, scale)
+        scale = torch.cat(
+            [torch.as_tensor(1.0 if factor is None else factor.scale).expand(shape) for factor in factors]
+        )
+    log_prob = torch.cat(
+        [torch.zeros_like(first.log_prob) if factor is None else factor.log_prob for factor in factors]
+    )
+    return Factor(log_prob, first.plates, scale)

@@ -1,6 +1,7 @@
 """``draw``: K draws from a guide, scored under guide and model, as a table of sites. ``run_model``: the model alone.
 
-Called by ``elbo``, ``posterior`` and ``potential``; needs Pyro. Discovery leaves the RNG and the param store as they were.
+Called by ``elbo``, ``posterior`` and ``potential``; needs Pyro. Discovery leaves the RNG and the param store as they
+were.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def draw(
 ) -> Particles:
     """Draw K particles from the guide and score them under guide and model.
 
-    Torch's generator is consumed exactly as Pyro's vectorised ELBO consumes it: same seed, same draws. One subsample per step is
-    shared by all particles, guide and model.
+    Torch's generator is consumed exactly as Pyro's vectorised ELBO consumes it: same seed, same draws. One subsample
+    per step is shared by all particles, guide and model.
 
     Args:
         model: a Pyro program.
@@ -66,7 +67,9 @@ def draw(
     kwargs = dict(kwargs or {})
     if plan is None:
         single = num_particles == 1
-        plan = plan_pair(model, guide, args, kwargs, vectorize=False if single else vectorize, closed_form=Pass.KL in passes)
+        plan = plan_pair(
+            model, guide, args, kwargs, vectorize=False if single else vectorize, closed_form=Pass.KL in passes
+        )
     stop = Pass.SCORE in passes
     together = plan.vectorize and num_particles > 1
     tables: list[Particles] = []
@@ -100,8 +103,9 @@ def run_model(
 ) -> Particles:
     """Run the model alone: latents at ``values`` (``[K, *plates, *event]``), from the prior where none is given.
 
-    ``predictive`` draws the observed sites anew: their ``value`` is then ``[K, *plates, *event]``. ``values`` may also be a function of
-    (name, distribution, plates). A flat prior, which has no draws, gives feasible starting points instead. Raises
+    ``predictive`` draws the observed sites anew: their ``value`` is then ``[K, *plates, *event]``. ``values`` may
+    also be a function of (name, distribution, plates). A flat prior, which has no draws, gives feasible starting
+    points instead. Raises
     :class:`~pyro_vae.errors.ModelError` naming the site.
 
     >>> import pyro, torch, pyro.distributions as dist

@@ -100,8 +100,10 @@ def test_one_subsample_is_shared_by_particles_guide_and_model():
 def test_scales_are_kept_apart():
     model, guide, args = by_name["mask and scale"].make()
     site = draw(model, guide, args, num_particles=2)["x"]
-    assert site.log_p.scale == pytest.approx(0.25) and site.log_p.plate_scale == 1.0
-    assert (site.log_p.log_prob[:, [1, 4]] == 0).all() and (site.log_p.log_prob[:, [0, 2, 3]] != 0).all()
+    assert site.log_p.scale == pytest.approx(0.25)
+    assert site.log_p.plate_scale == 1.0
+    assert (site.log_p.log_prob[:, [1, 4]] == 0).all()
+    assert (site.log_p.log_prob[:, [0, 2, 3]] != 0).all()
 
 
 def test_tensor_scales_follow_their_plate():
@@ -113,7 +115,9 @@ def test_tensor_scales_follow_their_plate():
             pyro.sample("x", dist.Normal(z, 1.0), obs=x[:, None])
 
     for vectorize in (True, False):
-        particles = draw(model, lambda x: pyro.sample("z", dist.Normal(0.0, 1.0)), (X5,), num_particles=3, vectorize=vectorize)
+        particles = draw(
+            model, lambda x: pyro.sample("z", dist.Normal(0.0, 1.0)), (X5,), num_particles=3, vectorize=vectorize
+        )
         z = particles["z"].value
         expected = (dist.Normal(z[:, None], 1.0).log_prob(X5) * weights).sum(1)
         torch.testing.assert_close(particles["x"].log_p.total(), expected)
@@ -144,6 +148,22 @@ def test_a_model_that_cannot_be_vectorised_is_looped_and_said_why():
         draw(model, guide, (X5,), num_particles=5, vectorize=True)
 
 
+def test_a_site_that_only_some_particles_reach_counts_where_it_is_reached():
+    def program(in_model):
+        coin = pyro.sample("coin", dist.Bernoulli(0.5))
+        if coin > 0:
+            pyro.sample("extra", dist.Normal(0.0, 1.0 if in_model else 2.0))
+
+    pyro.set_rng_seed(0)
+    particles = draw(lambda: program(True), lambda: program(False), num_particles=8, vectorize=False)
+    coin, extra = particles["coin"].value, particles["extra"].value
+    assert 0 < coin.sum() < 8
+    assert torch.equal(extra.isnan(), coin == 0)
+    reached = extra.nan_to_num(0.0)
+    ratio = dist.Normal(0.0, 1.0).log_prob(reached) - dist.Normal(0.0, 2.0).log_prob(reached)
+    torch.testing.assert_close(particles.log_w(), torch.where(coin > 0, ratio, 0.0))
+
+
 def test_silently_wrong_broadcasting_is_found():
     def model(x):
         z = pyro.sample("z", dist.Normal(torch.zeros(3), 1.0).to_event(1))
@@ -161,10 +181,13 @@ def test_run_model_scores_given_values_and_predicts():
     model, _, args = by_name["nested plates"].make()
     values = {"a": torch.randn(4, 5), "z": torch.randn(4, 5, 3)}
     scored = run_model(model, args, num_particles=4, values=values)
-    expected = dist.Normal(0.0, 1.0).log_prob(values["a"]).sum(-1) + dist.Normal(values["a"][..., None], 1.0).log_prob(values["z"]).sum((1, 2))
+    expected = dist.Normal(0.0, 1.0).log_prob(values["a"]).sum(-1) + dist.Normal(values["a"][..., None], 1.0).log_prob(
+        values["z"]
+    ).sum((1, 2))
     torch.testing.assert_close(scored["a"].log_p.total() + scored["z"].log_p.total(), expected)
     predicted = run_model(model, args, num_particles=4, values=values, predictive=True)
-    assert predicted["x"].predicted and predicted["x"].value.shape == (4, 5, 3)
+    assert predicted["x"].predicted
+    assert predicted["x"].value.shape == (4, 5, 3)
     looped = run_model(model, args, num_particles=4, values=values, vectorize=False)
     torch.testing.assert_close(looped.log_p(), scored.log_p())
 

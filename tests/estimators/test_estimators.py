@@ -1,0 +1,255 @@
+"""Every estimator against exact gradients, and against what it claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from pyro_vae.errors import EstimatorError, OptionError
+from pyro_vae.estimators import AnalyticKL, Estimator, Reparameterized, ScoreFunction, by_name
+from pyro_vae.estimators.score_function import score_estimate, site_cost
+from pyro_vae.particles import Factor, Particles, Plate, Site
+from tests.estimators.problems import PROBLEMS, Problem
+
+
+@dataclass(frozen=True)
+class Case:
+    """An estimator and the fewest particles at which it is tried."""
+
+    estimator: Estimator
+    takes_discrete: bool = True
+
+    def __str__(self) -> str:
+        return repr(self.estimator)
+
+
+CASES = [
+    Case(Reparameterized(), takes_discrete=False),
+    Case(AnalyticKL()),
+    Case(ScoreFunction()),
+    Case(ScoreFunction(pathwise=True)),
+    Case(ScoreFunction(baseline="leave-one-out")),
+    Case(ScoreFunction(baseline="leave-one-out", pathwise=True)),
+]
+TABLE = [(case, problem) for case in CASES for problem in PROBLEMS if case.takes_discrete or problem.reparameterised]
+every_case = pytest.mark.parametrize(("case", "problem"), TABLE, ids=lambda item: str(getattr(item, "name", item)))
+
+
+def gradient(case: Case, problem: Problem, params, K: int):
+    particles = problem.draw(params, K, case.estimator.passes)
+    estimate = case.estimator(particles)
+    grads = torch.autograd.grad(estimate.loss(), list(params.values()), allow_unused=True)
+    flat = [torch.zeros_like(p) if g is None else g for p, g in zip(params.values(), grads, strict=True)]
+    return torch.cat([g.flatten() for g in flat]), estimate.bound
+
+
+@every_case
+def test_mean_gradient_and_bound_are_exact(case, problem):
+    """400 independent estimates of 250 particles; 5 standard errors for each of about 40 numbers: failure budget 3e-5
+    in all."""
+    torch.manual_seed(7)
+    params = problem.params()
+    exact_bound = problem.elbo(params)
+    exact = -torch.cat([g.flatten() for g in torch.autograd.grad(exact_bound, list(params.values()))])
+    rows = [gradient(case, problem, params, 250) for _ in range(400)]
+    grads, bounds = torch.stack([row[0] for row in rows]), torch.stack([row[1] for row in rows])
+    for values, truth in ((grads, exact), (bounds[:, None], exact_bound.detach()[None])):
+        error = values.mean(0) - truth
+        standard_error = values.std(0) / len(values) ** 0.5
+        assert (error.abs() <= 5 * standard_error + 1e-9).all(), (error, standard_error)
+
+
+@every_case
+def test_value_of_the_loss_is_minus_the_bound(case, problem):
+    torch.manual_seed(0)
+    estimate = case.estimator(problem.draw(problem.params(), 4, case.estimator.passes))
+    assert estimate.loss().item() == pytest.approx(-estimate.bound.item())
+    assert not estimate.bound.requires_grad
+
+
+def _shifted(particles: Particles, constant: float) -> Particles:
+    site = particles["x"]
+    shift = constant / (site.log_p.log_prob[0].numel() * site.log_p.plate_scale)
+    return replace(
+        particles,
+        sites={**particles.sites, "x": replace(site, log_p=replace(site.log_p, log_prob=site.log_p.log_prob + shift))},
+    )
+
+
+@every_case
+def test_a_constant_moves_the_bound_and_where_claimed_no_single_gradient(case, problem):
+    torch.manual_seed(1)
+    params = problem.params()
+    particles = problem.draw(params, 6, case.estimator.passes)
+    found = []
+    for constant in (0.0, 10.0):
+        estimate = case.estimator(_shifted(particles, constant))
+        grads = torch.autograd.grad(estimate.loss(), list(params.values()), retain_graph=True, allow_unused=True)
+        found.append((estimate.bound.item(), torch.cat([g.flatten() for g in grads if g is not None])))
+    assert found[1][0] - found[0][0] == pytest.approx(10.0)
+    moved = (found[1][1] - found[0][1]).abs().max().item()
+    scored = any(site.log_q is not None and not site.reparameterised for site in particles.sites.values())
+    if case.estimator.claims.shift_invariant or not scored:
+        assert moved < 1e-9
+    else:
+        assert moved > 1e-3
+
+
+@every_case
+def test_particles_may_be_permuted(case, problem):
+    torch.manual_seed(2)
+    params = problem.params()
+    particles = problem.draw(params, 5, case.estimator.passes)
+    order = torch.tensor([3, 0, 4, 1, 2])
+
+    def permute(factor: Factor | None) -> Factor | None:
+        return None if factor is None else replace(factor, log_prob=factor.log_prob[order])
+
+    sites = {
+        name: replace(
+            site,
+            value=site.value if site.observed else site.value[order],
+            log_p=permute(site.log_p),
+            log_q=permute(site.log_q),
+            kl=permute(site.kl),
+        )
+        for name, site in particles.sites.items()
+    }
+    grads = []
+    for table in (particles, replace(particles, sites=sites)):
+        loss = case.estimator(table).loss()
+        grads.append(torch.autograd.grad(loss, list(params.values()), retain_graph=True, allow_unused=True))
+    for one, other in zip(*grads, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other)
+
+
+@every_case
+def test_single_precision_agrees_with_double(case, problem):
+    torch.manual_seed(3)
+    params = problem.params()
+    particles = problem.draw(params, 5, case.estimator.passes)
+
+    def single(factor: Factor | None) -> Factor | None:
+        return None if factor is None else replace(factor, log_prob=factor.log_prob.float())
+
+    sites = {
+        name: replace(site, log_p=single(site.log_p), log_q=single(site.log_q), kl=single(site.kl))
+        for name, site in particles.sites.items()
+    }
+    double = torch.autograd.grad(
+        case.estimator(particles).loss(), list(params.values()), retain_graph=True, allow_unused=True
+    )
+    floats = torch.autograd.grad(
+        case.estimator(replace(particles, sites=sites)).loss(), list(params.values()), allow_unused=True
+    )
+    for one, other in zip(double, floats, strict=True):
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_leave_one_out_is_the_covariance_of_score_and_cost():
+    """With K particles, RLOO is K/(K-1) times the sample covariance: an independent way to compute it."""
+    torch.manual_seed(4)
+    problem = PROBLEMS[1]
+    params = problem.params()
+    K = 7
+    particles = problem.draw(params, K, frozenset())
+    loss = ScoreFunction(baseline="leave-one-out")(particles).loss()
+    found = torch.autograd.grad(loss, params["logits"])[0]
+    z = particles["z"].value
+    score = z - torch.sigmoid(params["logits"].detach())
+    log_q = particles["z"].log_q.log_prob.detach()
+    # plates: the cost of bit i is log p less bit i's own log q (the other bits' log q share no row with it)
+    cost = particles["x"].log_p.log_prob.detach()[:, None] - log_q
+    expected = -((score * (cost - cost.mean(0))).sum(0) / (K - 1))
+    torch.testing.assert_close(found, expected)
+
+
+# -- variances known in closed form: Mohamed, Rosca, Figurnov, Mnih (2020), f = (x - k)^2 ---------------------------
+
+
+def _gaussian_measure_variance(estimator: Estimator, mu: float, sigma: float, k: float, groups: int) -> torch.Tensor:
+    """Variance of single-draw gradients of E[(x - k)^2] for mu and sigma; leave-one-out has no single-draw form."""
+    draws = 250_000
+    rows = []
+    for _ in range(groups):
+        loc = torch.full((draws,), mu, dtype=torch.float64, requires_grad=True)
+        scale = torch.full((draws,), sigma, dtype=torch.float64, requires_grad=True)
+        q = torch.distributions.Normal(loc, scale)
+        x = q.rsample()
+        if estimator.passes:
+            x = x.detach()
+        site = Site(
+            "x", x, log_p=Factor((x - k) ** 2), log_q=Factor(q.log_prob(x)), reparameterised=not estimator.passes
+        )
+        cost = (
+            Particles({"x": replace(site, log_q=replace(site.log_q, scale=0.0))}, draws)
+            if not estimator.passes
+            else None
+        )
+        if cost is not None:  # pathwise: differentiate f alone
+            loss = estimator(cost).loss()
+        else:
+            loss = score_estimate(Particles({"x": site}, draws), [(1.0, site.log_p)]).loss()
+        grads = torch.autograd.grad(loss, [loc, scale])
+        rows.append(torch.stack(grads) * draws)  # row k is the gradient of draw k alone
+    return torch.cat(rows, 1).var(1)
+
+
+@pytest.mark.parametrize(("mu", "sigma", "k"), [(1.0, 1.0, 0.0), (0.5, 2.0, -1.0)])
+def test_score_function_variance_is_the_closed_form(mu, sigma, k):
+    """1e6 draws; the variance's own standard error is about .5 %, so 3 % is 6 standard errors."""
+    torch.manual_seed(5)
+    d2 = (mu - k) ** 2
+    expected = torch.tensor(
+        [d2**2 / sigma**2 + 14 * d2 + 15 * sigma**2, 2 * d2**2 / sigma**2 + 60 * d2 + 74 * sigma**2]
+    ).double()
+    torch.testing.assert_close(
+        _gaussian_measure_variance(ScoreFunction(), mu, sigma, k, 4), expected, rtol=0.03, atol=0
+    )
+
+
+@pytest.mark.parametrize(("mu", "sigma", "k"), [(1.0, 1.0, 0.0), (0.5, 2.0, -1.0)])
+def test_pathwise_variance_is_the_closed_form(mu, sigma, k):
+    torch.manual_seed(6)
+    d2 = (mu - k) ** 2
+    expected = torch.tensor([4 * sigma**2, 4 * d2 + 8 * sigma**2]).double()
+    torch.testing.assert_close(
+        _gaussian_measure_variance(Reparameterized(), mu, sigma, k, 4), expected, rtol=0.03, atol=0
+    )
+
+
+def test_leave_one_out_variance_of_one_bernoulli_is_the_closed_form():
+    """Two samples: variance (delta^2/2) p q (1 - 2 p q). 2e5 pairs; 3 % is more than 5 standard errors."""
+    torch.manual_seed(8)
+    pairs, logit, f1, f0 = 200_000, 0.6, 2.0, -1.0
+    logits = torch.full((pairs,), logit, dtype=torch.float64, requires_grad=True)
+    q = torch.distributions.Bernoulli(logits=logits)
+    plates = (Plate("pairs", pairs, pairs),)
+    b = q.sample((2,))
+    log_q = Factor(q.log_prob(b), plates)
+    cost = site_cost([(1.0, Factor(torch.where(b == 1, f1, f0), plates))], log_q, "leave-one-out")
+    grads = torch.autograd.grad((log_q.log_prob * cost).mean(0).sum(), logits)[0]
+    p = torch.sigmoid(torch.tensor(logit, dtype=torch.float64))
+    pq = p * (1 - p)
+    torch.testing.assert_close(grads.mean(), (f1 - f0) * pq, rtol=0.02, atol=0)
+    torch.testing.assert_close(grads.var(), 0.5 * (f1 - f0) ** 2 * pq * (1 - 2 * pq), rtol=0.03, atol=0)
+
+
+def test_errors_name_site_and_remedy():
+    problem = PROBLEMS[2]
+    with pytest.raises(EstimatorError, match=r"'b'.*ScoreFunction"):
+        Reparameterized()(problem.draw(problem.params(), 2, frozenset()))
+    with pytest.raises(OptionError, match="leave-one-out"):
+        ScoreFunction(baseline="running-mean")
+
+
+def test_names_lead_to_estimators():
+    assert by_name("score-function:leave-one-out") == ScoreFunction(baseline="leave-one-out")
+    assert by_name("Analytic_KL") == AnalyticKL()
+    own = ScoreFunction(pathwise=True)
+    assert by_name(own) is own
