@@ -33,6 +33,14 @@ def is_delta(fn: Any) -> bool:
     return isinstance(fn, Delta)
 
 
+def is_function(message: Mapping[str, Any]) -> bool:
+    """True for a site that only records a value: ``pyro.deterministic``, and what a reparametriser leaves of the
+    original site."""
+    fn = message["fn"]
+    unscored = message["infer"].get("_deterministic") or getattr(fn, "_mask", None) is False
+    return bool(message["is_observed"] and unscored and is_delta(fn))
+
+
 def frames_to_plates(message: Mapping[str, Any]) -> tuple[tuple[Plate, int | None], ...]:
     """The plates around a site with their dims, outermost first; the particles' own plate is left out."""
     frames = [frame for frame in message["cond_indep_stack"] if frame.name != PARTICLES]

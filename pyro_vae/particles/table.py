@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyro_vae.particles.data import Factor, Particles, Site
-from pyro_vae.particles.handlers import is_delta
+from pyro_vae.particles.handlers import is_delta, is_function
 from pyro_vae.particles.packing import make_deterministic, make_factor, make_value
 from pyro_vae.particles.runs import Run
 
@@ -22,7 +22,7 @@ def tabulate(run: Run, *, stop: bool = False, shapes: Mapping[str, torch.Size] |
     sites: dict[str, Site] = {}
     deterministic: dict[str, Tensor] = {}
     for name, site in run.model.items():
-        if site["infer"].get("_deterministic"):
+        if is_function(site):
             deterministic[name] = make_deterministic(site, dim, count, (shapes or {}).get(name))
             continue
         sites[name] = _site(name, site, run.guide.get(name), dim, count, stop)
