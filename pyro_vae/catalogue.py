@@ -1,0 +1,253 @@
+"""A name or a path -> a model program: the catalogue's and a person's own travel the same route.
+
+A program is a Python file with a docstring and a ``model``; see :class:`Program` for all that it may have.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import inspect
+import json
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pyro_vae.errors import DataError, ProgramError, PyroVaeError
+
+_WITH_MODEL = re.compile(r"(?P<source>.+?)(?::(?P<model>[A-Za-z_]\w*))?")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model program, loaded: what ``fit``, ``nuts`` and ``compare`` need, and what is known about its posterior.
+
+    ``model`` and ``guides`` are called with ``**data``, which ``load()`` in the file returned. ``baseline_model`` is
+    the same posterior of the same names in coordinates that NUTS likes. ``coords`` and ``dims`` label the variables.
+    ``reference`` is the contents of ``reference/<name>.json`` beside the file: values with where they come from.
+    ``exact_draws(n, seed)`` gives n exact draws, ``{name: [n, *shape]}``. ``story`` is the file's docstring.
+    """
+
+    name: str
+    path: Path
+    model: Callable
+    guides: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    baseline_model: Callable | None = None
+    coords: Mapping[str, Any] = field(default_factory=dict)
+    dims: Mapping[str, list[str]] = field(default_factory=dict)
+    reference: Mapping[str, Any] | None = None
+    exact_draws: Callable[[int, int], Mapping[str, Any]] | None = None
+    story: str = ""
+
+
+def catalogue_folder() -> Path:
+    """Where the catalogue's programs lie: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside, beside = package / "_models", package.parent / "models"
+    return inside if inside.is_dir() else beside
+
+
+def catalogue() -> dict[str, str]:
+    """The programs of the catalogue and the first line of each one's story. Nothing is imported for it.
+
+    >>> catalogue()["bimodal"][:29]
+    'Two well-separated modes: wha'
+    """
+    found = {}
+    for path in sorted(catalogue_folder().glob("*.py")):
+        story = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        found[path.stem] = story.partition("\n")[0]
+    return found
+
+
+def load_program(source: str | Path) -> Program:
+    """The program of that name in the catalogue, or in that file; ``file.py:other`` takes ``other`` for the model.
+
+    Raises :class:`~pyro_vae.errors.ProgramError` naming the file (and its line, where a line is at fault), or the
+    nearest names when there is no such program.
+
+    >>> program = load_program("eight_schools")
+    >>> program.data["y"].shape, program.dims["theta"]
+    (torch.Size([8]), ['school'])
+    """
+    match = _WITH_MODEL.fullmatch(str(source))
+    if match is None:
+        raise ProgramError("A program needs a name from the catalogue or the path of a Python file, got an empty name.")
+    path = _locate(match["source"])
+    with _importable(path.parent):
+        module = _import(path)
+        return _program(module, path, match["model"] or "model")
+
+
+def _locate(source: str) -> Path:
+    """The file of a name or a path."""
+    if not (source.endswith(".py") or "/" in source or "\\" in source):
+        path = catalogue_folder() / f"{source}.py"
+        if path.is_file():
+            return path
+        names = list(catalogue())
+        near = difflib.get_close_matches(source, names, n=3, cutoff=0.4)
+        hint = f"Nearest: {', '.join(near)}." if near else f"There are: {', '.join(names)}."
+        hint += " A file of your own is given by its path, mine.py."
+        raise ProgramError(f"No program called '{source}' in the catalogue. {hint}")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        raise ProgramError(f"{path} is a folder: give the path of the Python file with the model in it.")
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [file.name for file in path.parent.glob("*.py")], n=3)
+        hint = f"Nearest in its folder: {', '.join(near)}." if near else f"Write one with: pyro-vae new {path}"
+        raise ProgramError(f"{path}: there is no such file. {hint}")
+    return path.resolve()
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """A program may import its neighbours, as it can when it is run as a script."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+
+
+def _import(path: Path) -> ModuleType:
+    name = f"pyro_vae_program_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ProgramError(f"{path} is not a Python file: its name must end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling in the file look themselves up here
+    with _blaming(path, "does not import", f"python {path.name}"):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _blaming(path: Path, what: str, hint: str) -> Iterator[None]:
+    """Turn whatever a person's own code raises into an error that names the file and the line."""
+    try:
+        yield
+    except PyroVaeError:
+        raise
+    except SyntaxError as error:
+        where = Path(error.filename).name if error.filename else path.name
+        raise ProgramError(f"{path} {what}: {where}, line {error.lineno}: {error.msg}.") from error
+    except (Exception, SystemExit) as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path]
+        line = f", line {frames[-1].lineno}: `{frames[-1].line}`" if frames else ""
+        raise ProgramError(f"{path} {what}{line}: {type(error).__name__}: {error}. The whole story: {hint}") from error
+
+
+def _program(module: ModuleType, path: Path, model_name: str) -> Program:
+    model = _model(module, path, model_name)
+    data = _call(module, path, "load", {})
+    _check_signature(path, model_name, model, data)
+    _check_numbers(path, data)
+    baseline_model = getattr(module, "baseline_model", None) if model_name == "model" else None
+    return Program(
+        name=path.stem if model_name == "model" else f"{path.stem}:{model_name}",
+        path=path,
+        model=model,
+        guides=_guides(module, path),
+        data=data,
+        baseline_model=baseline_model,
+        coords=dict(getattr(module, "coords", {})),
+        dims={key: list(value) for key, value in dict(getattr(module, "dims", {})).items()},
+        reference=_reference(path) if model_name == "model" else None,
+        exact_draws=getattr(module, "exact_draws", None) if model_name == "model" else None,
+        story=inspect.cleandoc(module.__doc__ or ""),
+    )
+
+
+def _model(module: ModuleType, path: Path, name: str) -> Callable:
+    model = getattr(module, name, None)
+    if callable(model):
+        return model
+    if model is not None:
+        raise ProgramError(
+            f"{path}: `{name}` is a {type(model).__name__}; expected a function of the data (or a module)."
+        )
+    own = [
+        key
+        for key, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
+    ]
+    near = difflib.get_close_matches(name, own, n=1) or [key for key in own if "model" in key]
+    hint = (
+        f"If `{near[0]}` is the model, say {path.name}:{near[0]}."
+        if near
+        else f"Add `def {name}(...):` with pyro.sample statements."
+    )
+    raise ProgramError(f"{path} has no `{name}`. {hint}")
+
+
+def _call(module: ModuleType, path: Path, name: str, default: dict) -> dict[str, Any]:
+    """What the file's ``name()`` returns, a dict; ``default`` when the file has no such function."""
+    function = getattr(module, name, None)
+    if function is None:
+        return default
+    with _blaming(path, f"fails in {name}()", f"python {path.name}"):
+        value = function()
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ProgramError(f"{path}: {name}() must return a dict with strings for keys, got {type(value).__name__}.")
+    return dict(value)
+
+
+def _guides(module: ModuleType, path: Path) -> dict[str, Any]:
+    """The file's own guides: ``guide`` under that name, and those of ``guides()`` under theirs."""
+    guides = _call(module, path, "guides", {})
+    if hasattr(module, "guide"):
+        guides = {"guide": module.guide, **guides}
+    wrong = [key for key, value in guides.items() if not (callable(value) or isinstance(value, str))]
+    if wrong:
+        raise ProgramError(
+            f"{path}: guide '{wrong[0]}' is a {type(guides[wrong[0]]).__name__}; expected a function, an autoguide "
+            "or an autoguide's name."
+        )
+    return guides
+
+
+def _check_signature(path: Path, name: str, model: Callable, data: Mapping[str, Any]) -> None:
+    """load() must give exactly what the model takes: said here, in those words, not as a TypeError from deep inside."""
+    try:
+        signature = inspect.signature(model)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**data)
+    except TypeError as error:
+        given = ", ".join(data) or "nothing"
+        raise ProgramError(
+            f"{path}: {name}{signature} cannot be called with what load() returns ({given}): {error}. "
+            f"Let load() return a dict whose keys are the arguments of {name}."
+        ) from error
+
+
+def _check_numbers(path: Path, data: Mapping[str, Any]) -> None:
+    """NaN and infinite numbers are refused at once, with the file that they came from."""
+    from pyro_vae.particles.calls import call_arguments
+
+    try:
+        call_arguments(dict(data))
+    except DataError as error:
+        raise DataError(f"{path}, load(): {error}") from error
+
+
+def _reference(path: Path) -> dict[str, Any] | None:
+    """What is known exactly, from ``reference/<name>.json`` beside the program."""
+    file = path.parent / "reference" / f"{path.stem}.json"
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ProgramError(f"{file}, line {error.lineno}: not JSON ({error.msg}).") from error

@@ -1,0 +1,36 @@
+"""Which derivation gives which program's reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyro_vae.catalogue import load_program
+from tests.models.oracles import densities, eight_schools, regressions
+
+
+def arrays(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Design matrix and outcomes in double precision, and the labels of the columns."""
+    program = load_program(name)
+    return program.data["x"].double().numpy(), program.data["y"].double().numpy(), list(program.coords["column"])
+
+
+def linear() -> dict[str, Any]:
+    x, y, labels = arrays("linear_regression")
+    return regressions.linear(x, y, 0.35, labels)
+
+
+def logistic() -> dict[str, Any]:
+    return regressions.logistic(*arrays("logistic_regression"))
+
+
+DERIVE: dict[str, Callable[[], dict[str, Any]]] = {
+    "eight_schools": lambda: eight_schools.reference("eight_schools"),
+    "eight_schools_noncentered": lambda: eight_schools.reference("eight_schools_noncentered"),
+    "linear_regression": linear,
+    "logistic_regression": logistic,
+    "funnel": densities.funnel,
+    "bimodal": densities.bimodal,
+}
