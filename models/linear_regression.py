@@ -35,7 +35,7 @@ _LOSS = [42, 37, 37, 28, 18, 18, 19, 20, 15, 14, 14, 13, 11, 12, 8, 7, 8, 8, 9, 
 
 
 def load() -> dict[str, Tensor]:
-    """The design matrix ``x`` ``[21, 4]``, its first column 1, the others standardised; the standardised ``y`` ``[21]``."""
+    """The design matrix ``x`` ``[21, 4]``, first column 1, the others standardised; the standardised ``y`` ``[21]``."""
     table = torch.tensor([_AIR, _WATER, _ACID, _LOSS], dtype=torch.float64).T
     table = (table - table.mean(0)) / table.std(0, correction=0)
     x = torch.cat([torch.ones(len(table), 1, dtype=torch.float64), table[:, :3]], 1)

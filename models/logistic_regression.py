@@ -35,14 +35,14 @@ dims = {"beta": ["column"], "y": ["biopsy"]}
 
 
 def load() -> dict[str, Tensor]:
-    """The design matrix ``x`` ``[569, 31]``, its first column 1, the others standardised; ``y`` ``[569]`` of 0 and 1."""
+    """The design matrix ``x`` ``[569, 31]``, first column 1, the others standardised; ``y`` ``[569]`` of 0 and 1."""
     from sklearn.datasets import load_breast_cancer
 
-    bunch = load_breast_cancer()
-    features = torch.as_tensor(bunch["data"], dtype=torch.float64)
+    measured, benign = load_breast_cancer(return_X_y=True)
+    features = torch.as_tensor(measured, dtype=torch.float64)
     features = (features - features.mean(0)) / features.std(0, correction=0)
     x = torch.cat([torch.ones(len(features), 1, dtype=torch.float64), features], 1)
-    return {"x": x.to(torch.get_default_dtype()), "y": torch.as_tensor(bunch["target"]).to(torch.get_default_dtype())}
+    return {"x": x.to(torch.get_default_dtype()), "y": torch.as_tensor(benign).to(torch.get_default_dtype())}
 
 
 def model(x: Tensor, y: Tensor) -> None:

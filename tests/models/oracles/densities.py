@@ -52,7 +52,7 @@ def bimodal_bound(mode: float = 4.0) -> float:
 
 def bimodal(mode: float = 4.0) -> dict[str, Any]:
     """The contents of ``models/reference/bimodal.json``."""
-    source = "the best normal lies on one mode: quadrature in one dimension and Nelder-Mead; ln 2 below the evidence but for 1e-4"
+    source = "the best normal lies on one mode, ln 2 below the evidence but for 1e-4: 1-D quadrature and Nelder-Mead"
     return {
         "program": "bimodal",
         "log_evidence": {"value": 0.0, "error": 0.0, "source": "the density is normalised"},
