@@ -1,0 +1,113 @@
+"""Pyro's automatic guides by name. Used by ``training`` and ``studies``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pyro.infer import autoguide as pyro_autoguide
+from pyro.infer.autoguide import AutoGuide
+
+from pyro_vae.errors import ModelError, OptionError
+from pyro_vae.guides.starts import init_from
+from pyro_vae.particles.handlers import with_flat_priors
+
+FAMILIES: dict[str, type[AutoGuide]] = {
+    "auto_delta": pyro_autoguide.AutoDelta,
+    "auto_diagonal_normal": pyro_autoguide.AutoDiagonalNormal,
+    "auto_iaf_normal": pyro_autoguide.AutoIAFNormal,
+    "auto_laplace": pyro_autoguide.AutoLaplaceApproximation,
+    "auto_low_rank_multivariate_normal": pyro_autoguide.AutoLowRankMultivariateNormal,
+    "auto_multivariate_normal": pyro_autoguide.AutoMultivariateNormal,
+    "auto_normal": pyro_autoguide.AutoNormal,
+    "auto_structured": pyro_autoguide.AutoStructured,
+}
+_FIXED_START = {"auto_iaf_normal"}  # starts as a flow near the identity, around 0 on the unconstrained scale
+_NO_SCALE = {"auto_delta", "auto_laplace", "auto_iaf_normal"}
+
+
+def names() -> tuple[str, ...]:
+    """The names that :func:`autoguide` knows, sorted.
+
+    >>> names()[:2]
+    ('auto_delta', 'auto_diagonal_normal')
+    """
+    return tuple(sorted(FAMILIES))
+
+
+def autoguide(
+    name: str,
+    model: Callable,
+    *,
+    init: Mapping[str, Any] | Callable | None = None,
+    init_scale: float = 0.1,
+    **options: Any,
+) -> AutoGuide:
+    r"""Make an automatic guide for a model.
+
+    Every family is a distribution over the latents' unconstrained values; ``auto_normal`` and ``auto_diagonal_normal`` are mean-field,
+    ``auto_multivariate_normal`` full-rank. It starts at the prior's median with standard deviations ``init_scale`` on the unconstrained
+    scale (0.1: narrow, so that the first gradients are those of the log joint near the start).
+
+    Args:
+        name: one of :func:`names`; Pyro's class names (``"AutoNormal"``) are understood too.
+        model: a Pyro program. Flat priors (``ImproperUniform``) work.
+        init: ``{site: value}`` in the model's own (constrained) parametrisation, or an initialisation strategy as in
+            ``pyro.infer.autoguide.initialization``.
+        init_scale: initial standard deviations, on the unconstrained scale.
+        options: further arguments of Pyro's class, such as ``rank=4``.
+
+    Returns:
+        the guide, not yet initialised: it looks at the model when it is first called.
+
+    Raises:
+        OptionError: for a name that is not known, with the nearest names, or an option that the family lacks.
+
+    Source: Kucukelbir et al., "Automatic Differentiation Variational Inference", JMLR 18 (2017).
+
+    >>> import pyro, torch, pyro.distributions as dist
+    >>> def model():
+    ...     return pyro.sample("rate", dist.Gamma(2.0, 1.0))
+    >>> guide = autoguide("auto_normal", model, init={"rate": 3.0})
+    >>> guide.median()
+    {}
+    >>> _ = guide()
+    >>> round(guide.median()["rate"].item(), 3)
+    3.0
+    """
+    family = _family(name)
+    if not callable(model):
+        raise ModelError(f"autoguide {name!r}: expected a model that can be called, got {type(model).__name__}.")
+    arguments: dict[str, Any] = dict(options)
+    if family in _FIXED_START:
+        if init is not None:
+            raise OptionError(f"init: {family} has no start to give. Leave init out, or use another guide.")
+    else:
+        arguments["init_loc_fn"] = init_from(init)
+    if family not in _NO_SCALE:
+        arguments["init_scale"] = float(init_scale)
+    try:
+        return FAMILIES[family](with_flat_priors(model), **arguments)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"autoguide {family!r} with options {sorted(options)}: {error}") from error
+
+
+def as_guide(guide: Callable | str, model: Callable, *, init: Mapping[str, Any] | Callable | None = None) -> Callable:
+    """A guide as people give it: a name becomes an automatic guide, a callable passes through."""
+    if isinstance(guide, str):
+        return autoguide(guide, model, init=init)
+    if not callable(guide):
+        raise OptionError(
+            f"guide: expected a callable, an autoguide or one of {', '.join(names())}; got {type(guide).__name__}."
+        )
+    return guide
+
+
+def _family(name: str) -> str:
+    plain = str(name).lower().replace("_", "").replace("-", "")
+    known = {family.replace("_", ""): family for family in FAMILIES} | {"autolaplaceapproximation": "auto_laplace"}
+    if plain in known:
+        return known[plain]
+    near = [known[key] for key in difflib.get_close_matches(plain, known, 3)] or list(names())
+    raise OptionError(f"guide {name!r} is not known. Nearest: {', '.join(near)}. All: {', '.join(names())}.")

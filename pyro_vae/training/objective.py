@@ -1,0 +1,63 @@
+"""What is fitted: a model, a guide and an estimator as one function of a step's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pyro.infer
+from torch import Tensor
+
+from pyro_vae.elbo import TraceELBO
+from pyro_vae.errors import OptionError
+from pyro_vae.estimators.base import Estimator
+
+Elbo = TraceELBO | pyro.infer.ELBO
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One call runs guide and model once and gives the loss to differentiate and the bound to report."""
+
+    model: Callable
+    guide: Callable
+    elbo: Elbo
+
+    def __call__(self, args: tuple, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """(loss, bound): the gradient of ``loss`` is the estimator's; ``bound`` is detached, in nats at full-data scale."""
+        if isinstance(self.elbo, TraceELBO):
+            estimate = self.elbo.estimate(self.model, self.guide, *args, **kwargs)
+            return estimate.loss(), estimate.bound
+        loss = self.elbo.differentiable_loss(self.model, self.guide, *args, **kwargs)
+        return loss, -loss.detach()
+
+    @property
+    def name(self) -> str:
+        """The estimator, for people."""
+        return repr(self.elbo.estimator) if isinstance(self.elbo, TraceELBO) else type(self.elbo).__name__
+
+
+def elbo_from(estimator: Estimator | str | Elbo | None, num_particles: int | None, vectorize: bool | None) -> Elbo:
+    """The objective of what a person gave as ``estimator``: an estimator, its name, a ``TraceELBO`` or another ``pyro.infer.ELBO``.
+
+    An ELBO brings its own number of particles. Raises :class:`~pyro_vae.errors.OptionError` for anything else, and for Pyro's ELBOs that
+    have no ``differentiable_loss``.
+    """
+    if not isinstance(estimator, pyro.infer.ELBO):
+        if estimator is not None and not isinstance(estimator, (str, Estimator)):
+            raise OptionError(
+                f"estimator: expected an estimator, its name or a pyro.infer.ELBO, got {type(estimator).__name__}."
+            )
+        return TraceELBO(estimator, 16 if num_particles is None else num_particles, vectorize=vectorize)
+    if num_particles not in (None, estimator.num_particles):
+        raise OptionError(
+            f"num_particles: the ELBO given as estimator has {estimator.num_particles}, num_particles={num_particles} says otherwise. "
+            "Set it in the ELBO."
+        )
+    if not hasattr(estimator, "differentiable_loss"):
+        raise OptionError(
+            f"estimator: {type(estimator).__name__} has no differentiable_loss, so no optimiser can use it here. Use one of pyro_vae's "
+            "estimators, such as ScoreFunction(baseline='leave-one-out')."
+        )
+    return estimator

@@ -1,0 +1,126 @@
+"""The options of a fit, checked once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyro_vae.errors import OptionError, OutputError
+from pyro_vae.training.loop import RunPlan
+from pyro_vae.training.optimizers import StepOptimizer, optimizer_from
+from pyro_vae.training.schedules import SCHEDULES, Schedule, schedule_from
+from pyro_vae.training.stopping import StopRule, rule_from
+
+STEPS = 4000
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What a person asked of a fit, in the forms that the loop uses. ``said`` are the words, to compare with a saved run's."""
+
+    steps: int | None
+    epochs: int | None
+    make_optimizer: Callable[[], StepOptimizer]
+    schedule: Schedule
+    rule: StopRule | None
+    clip: float | None
+    average: bool
+    restarts: int
+    seed: int | None
+    progress: bool | None
+    checkpoint: Path | None
+    checkpoint_every: int
+    resume: Path | None
+    said: dict[str, Any]
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        optimizer: Any,
+        learning_rate: float | None,
+        schedule: Any,
+        stop: Any,
+        compile: bool | None,
+        checkpoint: Any,
+        resume: Any,
+        **rest: Any,
+    ) -> FitOptions:
+        """Check every option; raises :class:`~pyro_vae.errors.OptionError` naming the one at fault."""
+        for name in ("steps", "epochs", "restarts", "checkpoint_every"):
+            _positive(name, rest[name], none=name in ("steps", "epochs"))
+        if rest["steps"] is not None and rest["epochs"] is not None:
+            raise OptionError(f"steps={rest['steps']} and epochs={rest['epochs']}: give one of them.")
+        if rest["clip"] is not None and not rest["clip"] > 0:
+            raise OptionError(f"clip: expected a positive gradient norm or None, got {rest['clip']!r}.")
+        if rest["seed"] is not None and (
+            isinstance(rest["seed"], bool) or not isinstance(rest["seed"], int) or rest["seed"] < 0
+        ):
+            raise OptionError(f"seed: expected a whole number from 0 or None, got {rest['seed']!r}.")
+        if compile:
+            warnings.warn("compile=True: this version has no compiled step; the fit runs eagerly.", stacklevel=3)
+        make = optimizer_from(optimizer, learning_rate)
+        chosen = schedule_from(schedule)
+        if make().own_schedule:
+            if chosen is not SCHEDULES["settle"]:
+                raise OptionError(
+                    "schedule: an optimiser of pyro.optim brings its own; leave schedule out, or use a torch.optim optimiser."
+                )
+            chosen = SCHEDULES["constant"]
+        said = {name: rest[name] for name in ("steps", "epochs", "clip", "average", "restarts", "seed")}
+        said |= {
+            "optimizer": _word(optimizer),
+            "learning_rate": learning_rate,
+            "schedule": chosen.name,
+            "stop": _word(stop),
+        }
+        return cls(
+            make_optimizer=make,
+            schedule=chosen,
+            rule=rule_from(stop),
+            checkpoint=_writable(checkpoint),
+            resume=None if resume is None else Path(resume),
+            said=said,
+            **rest,
+        )
+
+    def plan(self, per_epoch: int | None) -> RunPlan:
+        """The plan of one run, once the number of batches per epoch is known."""
+        if self.epochs is not None and per_epoch is None:
+            raise OptionError(
+                f"epochs={self.epochs}: only a DataLoader has epochs; the data given is used whole. Give steps instead."
+            )
+        steps = STEPS if self.steps is None else self.steps
+        if self.epochs is not None and per_epoch is not None:
+            steps = self.epochs * per_epoch
+        every = self.checkpoint_every if self.checkpoint is not None else None
+        return RunPlan(steps, self.schedule, self.rule, self.average, every)
+
+
+def _positive(name: str, value: Any, *, none: bool) -> None:
+    if value is None and none:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise OptionError(f"{name}: expected a positive whole number{' or None' if none else ''}, got {value!r}.")
+
+
+def _word(value: Any) -> str | None:
+    """An option as text that is the same in the next process: no addresses."""
+    if value is None or isinstance(value, str):
+        return value
+    label = getattr(value, "__name__", None)
+    if label is None:
+        label = repr(value) if " at 0x" not in repr(value) else type(value).__name__
+    return str(label)
+
+
+def _writable(path: Any) -> Path | None:
+    if path is None:
+        return None
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise OutputError(f"checkpoint={str(path)!r}: the folder {path.parent} does not exist. Make it first.")
+    return path

@@ -1,0 +1,132 @@
+"""Everything before the first step: the guide made, the pair looked at once with validation on, its parameters found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import torch
+from pyro.infer.autoguide import AutoGuide
+from torch import Tensor
+
+from pyro_vae.errors import ModelError, OptionError
+from pyro_vae.guides.automatic import as_guide
+from pyro_vae.training.batches import Minibatches, WholeData, batches_from
+from pyro_vae.training.initial import set_initial
+from pyro_vae.training.objective import Elbo, Objective
+from pyro_vae.training.parameters import Parameters, buffers_of, copy_of, modules_of, seen_parameters
+from pyro_vae.training.randomness import kept_randomness
+from pyro_vae.training.scales import check_scales
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A pair that is ready to be fitted: ``params`` are its live leaves, ``constraints`` those of the param store's among them."""
+
+    objective: Objective
+    batches: WholeData | Minibatches
+    params: Parameters
+    guide_name: str
+    device: Any = None
+
+    @property
+    def constraints(self) -> dict[str, Any]:
+        """The constraints of those parameters that Pyro's param store holds."""
+        store = pyro.get_param_store()
+        return {name: store._constraints[name] for name, leaf in self.params.items() if store._params.get(name) is leaf}
+
+    def buffers(self) -> dict[str, Tensor]:
+        """The live buffers of model and guide."""
+        return buffers_of(self.objective.model, self.objective.guide)
+
+    def values(self) -> Parameters:
+        """The parameters as the programs see them, detached copies."""
+        store, found = pyro.get_param_store(), self.look()
+        inside = {name: store[name].detach().clone() for name in self.constraints}
+        return {**found, **inside}
+
+    def look(self) -> Parameters:
+        """Run the pair once, unseen, and return its parameters' values as the programs see them."""
+        return _look(self.objective, self.batches)[1]
+
+
+def prepare(
+    model: Callable,
+    guide: Callable | str,
+    data: Any,
+    elbo: Elbo,
+    *,
+    init: Mapping[str, Any] | Callable | None = None,
+    device: Any = None,
+) -> Prepared:
+    """Make the guide if it is a name, move everything, run the pair once with validation on and find its parameters.
+
+    Random numbers and buffers stay as they were. Raises :class:`~pyro_vae.errors.ModelError` naming the site or plate when the pair cannot
+    be fitted.
+    """
+    if not callable(model):
+        raise ModelError(f"model: expected a callable, got {type(model).__name__}.")
+    made = as_guide(guide, model, init=init if isinstance(guide, str) else None)
+    if isinstance(guide, str):
+        _forget(made)
+    _move(device, model, made)
+    objective, batches = Objective(model, made, elbo), batches_from(data, device)
+    params, _ = _look(objective, batches)
+    if not params:
+        raise ModelError(
+            "There is nothing to fit: neither guide nor model has a parameter. Add pyro.param to the guide, or use an automatic guide "
+            'such as "auto_normal".'
+        )
+    if isinstance(batches, Minibatches):
+        check_scales(model, made, batches.loader, batches.peek())
+    if not isinstance(guide, str):
+        set_initial(made, params, init)
+    name = guide if isinstance(guide, str) else getattr(guide, "__name__", type(guide).__name__)
+    return Prepared(objective, batches, params, name, device)
+
+
+def _look(objective: Objective, batches: WholeData | Minibatches) -> tuple[Parameters, Parameters]:
+    """The leaves and the values of the pair's parameters. The pair runs once, with validation."""
+    buffers = buffers_of(objective.model, objective.guide)
+    before = copy_of(buffers)
+    with kept_randomness(), pyro.validation_enabled(True), torch.no_grad():
+        with seen_parameters() as seen:
+            objective(*batches.peek())
+        for name, buffer in buffers.items():
+            buffer.copy_(before[name])
+    return seen.leaves, seen.values
+
+
+def _forget(guide: Callable) -> None:
+    """A guide that is made by name starts afresh: drop what an earlier one of its kind left in the param store."""
+    if isinstance(guide, AutoGuide):
+        store = pyro.get_param_store()
+        for name in [name for name in store if name.startswith(f"{type(guide).__name__}.")]:
+            del store[name]
+
+
+def _move(device: Any, model: Callable, guide: Callable) -> None:
+    if device is None:
+        return
+    for module in modules_of(model, guide).values():
+        module.to(device)
+    for leaf in pyro.get_param_store()._params.values():
+        leaf.data = leaf.data.to(device)
+
+
+@contextmanager
+def on_device(device: Any) -> Iterator[None]:
+    """New tensors are made on ``device`` inside the block; None leaves that alone."""
+    if device is None:
+        yield
+        return
+    try:
+        chosen = torch.device(device)
+        torch.empty((), device=chosen)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise OptionError(f"device {device!r} cannot be used: {error}") from error
+    with chosen:
+        yield

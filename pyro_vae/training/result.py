@@ -1,0 +1,174 @@
+"""What a fit leaves: the history, the fitted values, the bound with its standard error, and the way to posterior draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyro
+from torch.utils.data import DataLoader
+
+from pyro_vae.training.batches import whole_dataset
+from pyro_vae.training.objective import Objective
+from pyro_vae.training.parameters import Parameters, assign, copy_of
+from pyro_vae.training.progress import smoothed
+
+
+@dataclass(frozen=True)
+class History:
+    """One entry per step: the bound (nats, full-data scale, before the step), the time since the start, and how large the step was.
+
+    ``smoothed`` is the bound's exponentially weighted mean over about 50 steps; ``gradient_norm`` is before clipping.
+    """
+
+    bound: np.ndarray
+    gradient_norm: np.ndarray
+    learning_rate: np.ndarray
+    seconds: np.ndarray
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[tuple[float, float, float, float]]) -> History:
+        """From (bound, gradient norm, learning rate, seconds) per step."""
+        table = np.array(rows, dtype=float).reshape(-1, 4)
+        return cls(*(table[:, column].copy() for column in range(4)))
+
+    def rows(self) -> np.ndarray:
+        """``[steps, 4]``, the inverse of :meth:`from_rows`."""
+        return np.stack([self.bound, self.gradient_norm, self.learning_rate, self.seconds], axis=1)
+
+    @property
+    def smoothed(self) -> np.ndarray:
+        """The smoothed bound, ``[steps]``."""
+        return smoothed(self.bound)
+
+    def __len__(self) -> int:
+        return len(self.bound)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted guide (and model). Made by :func:`~pyro_vae.fit`; the fitted values are in the modules and in Pyro's param store.
+
+    ``params`` are the fitted values as the programs see them (a scale is positive); ``values`` and ``leaves`` are the same unconstrained, as
+    copies and as the live tensors. ``bound`` is the mean of about 1000 fresh draws with
+    standard error ``bound_se``, in nats at full-data scale. ``converged`` says that the bound had stopped moving; ``reason`` why the
+    run ended, in one sentence. ``averaged`` says that the values are the mean of the run's tail. ``seconds`` covers the steps.
+    """
+
+    model: Callable
+    guide: Callable
+    data: Any
+    objective: Objective = field(repr=False)
+    history: History = field(repr=False)
+    params: Parameters = field(repr=False)
+    bound: float
+    bound_se: float
+    converged: bool
+    reason: str
+    averaged: bool
+    seconds: float
+    seed: int | None
+    guide_name: str
+    leaves: Parameters = field(repr=False, default_factory=dict)
+    values: Parameters = field(repr=False, default_factory=dict)
+    constraints: dict[str, Any] = field(repr=False, default_factory=dict)
+    device: Any = None
+
+    @property
+    def steps(self) -> int:
+        """The steps taken."""
+        return len(self.history)
+
+    @property
+    def estimator(self) -> Any:
+        """The estimator, or the Pyro ELBO that was given as one."""
+        return getattr(self.objective.elbo, "estimator", self.objective.elbo)
+
+    @property
+    def num_particles(self) -> int:
+        """K, the draws per step."""
+        return self.objective.elbo.num_particles
+
+    def posterior(self, draws: int = 4000, *, data: Any = None, seed: int | None = None, **options: Any) -> Any:
+        """Draws from the fitted guide as an ``xarray.DataTree``; see :func:`~pyro_vae.sample_posterior` for groups and options.
+
+        Args:
+            draws: S, the number of draws.
+            data: arguments of model and guide if not those of the fit. A fit on a ``DataLoader`` uses its whole dataset as one batch.
+            seed: None takes the fit's.
+
+        The draws are the fit's own, even if the param store was cleared or the guide trained on since.
+        """
+        from pyro_vae.posterior.draws import sample_posterior
+
+        if data is None:
+            data = whole_dataset(self.data, self.device) if isinstance(self.data, DataLoader) else self.data
+        attrs = {**self.attributes(), **options.pop("attrs", {})}
+        with self.in_place():
+            return sample_posterior(
+                self.model,
+                self.guide,
+                data,
+                draws=draws,
+                seed=self.seed if seed is None else seed,
+                attrs=attrs,
+                **options,
+            )
+
+    def attributes(self) -> dict[str, Any]:
+        """How the fit was made, as plain values: the attributes of its draws."""
+        return {
+            "estimator": self.objective.name,
+            "guide": self.guide_name,
+            "num_particles": self.num_particles,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "seed": -1 if self.seed is None else self.seed,
+            "bound": self.bound,
+            "bound_se": self.bound_se,
+            "converged": int(self.converged),
+            "reason": self.reason,
+        }
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The fitted values in modules and param store for a block; before and after, both are as the program has them."""
+        store = pyro.get_param_store()
+        state: Any = store.get_state()
+        ours = {name: leaf for name, leaf in self.leaves.items() if name in self.constraints}
+        state = {
+            "params": {**state["params"], **ours},
+            "constraints": {**state["constraints"], **{name: self.constraints[name] for name in ours}},
+        }
+        before = copy_of(self.leaves)
+        assign(self.leaves, self.values)
+        try:
+            with store.scope(state):
+                yield
+        finally:
+            assign(self.leaves, before)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit as one safetensors file (no pickle, written beside and then renamed); returns the path.
+
+        :func:`~pyro_vae.load_fit` reads it. Raises :class:`~pyro_vae.errors.OutputError` naming the path.
+        """
+        from pyro_vae.training.saved import fit_tree
+        from pyro_vae.training.storage import write_tree
+
+        return write_tree(path, fit_tree(self))
+
+
+class FitInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a fit. ``fit`` holds the fit so far; its values are in the modules and the param store.
+
+    It is a ``KeyboardInterrupt``: a program that does not ask for it ends, as Ctrl-C says.
+    """
+
+    def __init__(self, message: str, fit: Fit):
+        super().__init__(message)
+        self.fit = fit

@@ -1,0 +1,218 @@
+"""One fit from one or several starts: each is run, the best final bound is left in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pyro.infer.autoguide import AutoLaplaceApproximation
+
+from pyro_vae.errors import DivergedError, ModelError
+from pyro_vae.training import faults
+from pyro_vae.training.evaluation import Bound, evaluate, keep_better
+from pyro_vae.training.initial import move_start
+from pyro_vae.training.loop import Run, advance, verdict
+from pyro_vae.training.objective import Objective
+from pyro_vae.training.options import FitOptions
+from pyro_vae.training.parameters import Parameters, assign, copy_of
+from pyro_vae.training.prepare import Prepared
+from pyro_vae.training.progress import progress_bar, smoothed
+from pyro_vae.training.result import Fit, FitInterrupted, History
+from pyro_vae.training.saved import fit_tree, history_of, put_values, resume_run, run_tree, same_settings
+from pyro_vae.training.step import EagerStepper, Fault, StepState
+from pyro_vae.training.storage import read_tree, write_tree
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one start ended: its values (unconstrained), its bound, its history."""
+
+    values: Parameters
+    buffers: Parameters
+    bound: float
+    bound_se: float
+    averaged: bool
+    converged: bool
+    reason: str
+    seconds: float
+    rows: list[tuple[float, float, float, float]]
+
+    def tree(self) -> dict[str, Any]:
+        """As a tree that can be written."""
+        return {**vars(self), "rows": torch.tensor(self.rows, dtype=torch.float64)}
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any]) -> Outcome:
+        """The inverse of :meth:`tree`."""
+        return cls(**{**tree, "rows": [tuple(row) for row in tree["rows"].tolist()]})
+
+
+class Starts:
+    """The starts of one fit, run one after another from one stream of random numbers: the first is the fit without restarts."""
+
+    def __init__(self, prepared: Prepared, data: Any, options: FitOptions):
+        self.prepared = prepared
+        self.data = data
+        self.options = options
+        self.plan = options.plan(prepared.batches.per_epoch)
+        self.said = {
+            **options.said,
+            "estimator": prepared.objective.name,
+            "particles": prepared.objective.elbo.num_particles,
+        }
+        self.initial = copy_of(prepared.params)
+        self.initial_buffers = copy_of(prepared.buffers())
+        self.best: Outcome | None = None
+
+    def fit(self) -> Fit:
+        """Run every start and return the best as a :class:`Fit`. Raises as :func:`~pyro_vae.fit` says."""
+        first, resumed = 0, None
+        if self.options.resume is not None:
+            tree = read_tree(self.options.resume)
+            same_settings(tree["settings"], self.said, self.options.resume)
+            if tree["kind"] == "fit":
+                return self._finished(tree)
+            starts = tree["running"]["starts"]
+            first, resumed = starts["index"], tree
+            self.best = Outcome.from_tree(starts["best"]) if starts["best"] else None
+            self.initial = {name: value.to(self.initial[name].device) for name, value in starts["initial"].items()}
+        failures: list[DivergedError] = []
+        for index in range(first, self.options.restarts):
+            try:
+                outcome = self._one(index, resumed if index == first else None)
+            except DivergedError as error:
+                failures.append(error)
+                continue
+            if self.best is None or outcome.bound > self.best.bound:
+                self.best = outcome
+        if self.best is None:
+            raise failures[0]
+        result = self._leave(self.best)
+        if self.options.checkpoint is not None:
+            write_tree(self.options.checkpoint, fit_tree(result, self.said))
+        return result
+
+    def _one(self, index: int, resumed: dict[str, Any] | None) -> Outcome:
+        run = Run(StepState(dict(self.prepared.params), self.options.make_optimizer()), self.prepared.batches)
+        if resumed is not None:
+            resume_run(resumed, self.prepared, run)
+        elif index > 0:
+            assign({name: leaf for name, leaf in self.prepared.params.items() if name in self.initial}, self.initial)
+            assign(self.prepared.buffers(), self.initial_buffers)
+            move_start(self.prepared.objective.model, self.prepared.objective.guide, self.prepared.params)
+        stepper = EagerStepper(self.prepared.objective, self.options.clip)
+        label = self.prepared.guide_name if self.options.restarts == 1 else f"{self.prepared.guide_name} {index + 1}"
+        with progress_bar(self.options.progress, label) as bar:
+
+            def between(now: Run) -> None:
+                note = "searching" if now.settle_from is None else "settling"
+                bar.show(now.rows, now.end(self.plan), note)
+                self._checkpoint(now, index)
+
+            try:
+                fault = advance(run, stepper, self.plan, between)
+            except KeyboardInterrupt:
+                fault = Fault("interrupt")
+        self.prepared.params.update(run.state.params)
+        if fault is not None:
+            raise self._failed(run, fault)
+        bound, averaged = keep_better(self.prepared.objective, self.prepared.batches, run.state)
+        return self._outcome(run, bound, averaged, *verdict(run, self.plan))
+
+    def _outcome(self, run: Run, bound: Bound, averaged: bool, converged: bool, reason: str) -> Outcome:
+        values, buffers = copy_of(self.prepared.params), copy_of(self.prepared.buffers())
+        return Outcome(values, buffers, bound.mean, bound.error, averaged, converged, reason, run.seconds, run.rows)
+
+    def _failed(self, run: Run, fault: Fault) -> DivergedError | FitInterrupted:
+        """The error for a run that could not go on, with the fit so far."""
+        step = run.step
+        interrupted = fault.kind == "interrupt"
+        said = "" if interrupted else faults.explain(fault, self.prepared.objective, run.state.params, step)
+        run.state.restore_good()
+        reason = f"interrupted at step {step}" if interrupted else f"diverged at step {step}"
+        recent = run.bound()[-100:]
+        last = float(smoothed(run.bound())[-1]) if step else float("nan")
+        error = float(recent.std(ddof=1) / np.sqrt(len(recent))) if len(recent) > 1 else float("nan")
+        outcome = self._outcome(run, Bound(last, error, recent), False, False, reason)
+        if not interrupted:
+            return DivergedError(said, self._result(outcome))
+        better = self.best is not None and self.best.bound > outcome.bound
+        result = self._result(self.best if better and self.best is not None else outcome)
+        if better and self.best is not None:
+            self._put(self.best)
+        return FitInterrupted(f"The fit was interrupted at step {step}; the fit so far is kept.", result)
+
+    def _checkpoint(self, run: Run, index: int) -> None:
+        path, every = self.options.checkpoint, self.options.checkpoint_every
+        if path is not None and run.step and run.step % every == 0:
+            best = self.best.tree() if self.best else None
+            starts = {"index": index, "best": best, "initial": self.initial}
+            write_tree(path, run_tree(run, self.prepared, self.said, starts))
+
+    def _put(self, outcome: Outcome) -> None:
+        assign({name: leaf for name, leaf in self.prepared.params.items() if name in outcome.values}, outcome.values)
+        assign(self.prepared.buffers(), outcome.buffers)
+
+    def _leave(self, outcome: Outcome) -> Fit:
+        """The outcome's values in place, and as a fit."""
+        self._put(outcome)
+        return self._result(outcome)
+
+    def _result(self, outcome: Outcome) -> Fit:
+        return make_fit(self.prepared, self.data, outcome, self.options.seed)
+
+    def _finished(self, tree: dict[str, Any]) -> Fit:
+        put_values(tree, self.prepared)
+        return fit_from_tree(self.prepared, self.data, tree)
+
+
+def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None) -> Fit:
+    """The fit whose values are in place."""
+    kept = {
+        name: getattr(outcome, name) for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")
+    }
+    result = Fit(
+        model=prepared.objective.model,
+        guide=prepared.objective.guide,
+        data=data,
+        objective=prepared.objective,
+        history=History.from_rows(outcome.rows),
+        params=prepared.values(),
+        seed=seed,
+        guide_name=prepared.guide_name,
+        leaves=dict(prepared.params),
+        values=outcome.values,
+        constraints=prepared.constraints,
+        device=prepared.device,
+        **kept,
+    )
+    return with_laplace(result, prepared)
+
+
+def fit_from_tree(prepared: Prepared, data: Any, tree: dict[str, Any]) -> Fit:
+    """The fit that a saved tree describes; its values are in place already."""
+    result = tree["result"]
+    kept = {name: result[name] for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")}
+    outcome = Outcome(dict(tree["params"]), dict(tree["buffers"]), rows=history_of(tree).rows().tolist(), **kept)
+    return make_fit(prepared, data, outcome, result["seed"])
+
+
+def with_laplace(result: Fit, prepared: Prepared) -> Fit:
+    """A Laplace approximation is finished at the mode: the Gaussian with the negative inverse Hessian there becomes the guide."""
+    if not isinstance(result.guide, AutoLaplaceApproximation):
+        return result
+    args, kwargs = prepared.batches.peek()
+    try:
+        guide = result.guide.laplace_approximation(*args, **kwargs)
+    except (torch.linalg.LinAlgError, RuntimeError) as error:
+        raise ModelError(
+            f"auto_laplace: the Hessian of the log joint at the mode is not negative definite ({error}). The mode lies at the edge or on a "
+            'ridge; use "auto_multivariate_normal".'
+        ) from error
+    objective = Objective(result.model, guide, prepared.objective.elbo)
+    bound = evaluate(objective, prepared.batches)
+    from dataclasses import replace
+
+    return replace(result, guide=guide, objective=objective, bound=bound.mean, bound_se=bound.error)

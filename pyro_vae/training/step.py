@@ -1,0 +1,174 @@
+"""Steps of a fit: draw, differentiate, move the parameters. The eager steps are here; compiled ones can stand in for them.
+
+A stepper is a function from (state, batches, moments) to the same state moved on. It reads nothing else, so any implementation that moves
+the state alike can take its place: see :class:`Stepper`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from pyro_vae.errors import ModelError
+from pyro_vae.training.averaging import TailAverage
+from pyro_vae.training.batches import Arguments, Batches
+from pyro_vae.training.objective import Objective
+from pyro_vae.training.optimizers import StepOptimizer
+from pyro_vae.training.parameters import Parameters, assign, copy_of, seen_parameters
+
+
+@dataclass
+class StepState:
+    """Everything that a step changes, beside the random state: parameters (live leaves), optimiser, tail average.
+
+    ``good`` holds the values at the last step whose bound and gradient were finite.
+    """
+
+    params: Parameters
+    optimizer: StepOptimizer
+    average: TailAverage = field(default_factory=TailAverage)
+    good: Parameters = field(default_factory=dict)
+
+    def restore_good(self) -> None:
+        """Put the parameters back to the last good step's."""
+        if self.good:
+            assign({name: leaf for name, leaf in self.params.items() if name in self.good}, self.good)
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What is decided ahead of one step: the factor on the learning rate, and whether the iterate goes into the tail average."""
+
+    factor: float
+    averaged: bool
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A step that could not be taken. The parameters are those before it, but for an interrupt, which may come halfway through."""
+
+    kind: str  # "bound", "gradient", "error" or "interrupt"
+    arguments: Arguments = ((), {})
+    random: Tensor | None = None
+    parameters: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One step taken: the bound before the parameters moved (nats), the gradient's norm before clipping, the learning rate."""
+
+    bound: float
+    gradient_norm: float
+    learning_rate: float
+
+
+class Stepper(Protocol):
+    """Takes the planned steps in order, up to the first that cannot be taken."""
+
+    def advance(
+        self, state: StepState, batches: Batches, plans: Sequence[StepPlan]
+    ) -> tuple[list[Taken], Fault | None]:
+        """Move ``state`` and ``batches`` on; returns what was taken, and the fault that ended it early."""
+        ...
+
+
+@dataclass
+class EagerStepper:
+    """Steps in plain PyTorch: guide and model run anew each time."""
+
+    objective: Objective
+    clip: float | None = None
+    first: bool = True
+
+    def advance(
+        self, state: StepState, batches: Batches, plans: Sequence[StepPlan]
+    ) -> tuple[list[Taken], Fault | None]:
+        taken: list[Taken] = []
+        try:
+            for plan in plans:
+                outcome = self._step(state, batches.next(), plan)
+                if isinstance(outcome, Fault):
+                    return taken, outcome
+                if batches.epoch_ended:
+                    state.optimizer.epoch()
+                taken.append(outcome)
+        except KeyboardInterrupt:
+            return taken, Fault("interrupt")
+        return taken, None
+
+    def _step(self, state: StepState, arguments: Arguments, plan: StepPlan) -> Taken | Fault:
+        random = torch.get_rng_state()
+        try:
+            with seen_parameters() as seen:
+                loss, bound = self.objective(*arguments)
+        except ModelError as error:
+            if self.first:
+                raise
+            return Fault("error", arguments, random, error=error)
+        leaves = seen.leaves
+        state.params.update({name: leaf for name, leaf in leaves.items() if name not in state.params})
+        grads = _gradients(loss, leaves)
+        if self.first:
+            _warn_unused(grads)
+            self.first = False
+        norm = _norm(grads)
+        values = torch.stack((bound.to(norm), norm)).tolist()
+        if not math.isfinite(values[0]):
+            return Fault("bound", arguments, random)
+        if not math.isfinite(values[1]):
+            bad = tuple(
+                name for name, grad in grads.items() if grad is not None and not bool(torch.isfinite(grad).all())
+            )
+            return Fault("gradient", arguments, random, bad)
+        _keep(state)
+        state.optimizer.step(state.params, _clipped(grads, values[1], self.clip), plan.factor)
+        if plan.averaged:
+            state.average.add(state.params)
+        return Taken(values[0], values[1], state.optimizer.learning_rate)
+
+
+def _gradients(loss: Tensor, leaves: Parameters) -> dict[str, Tensor | None]:
+    if not loss.requires_grad or not leaves:
+        raise ModelError(
+            "There is nothing to fit: neither guide nor model has a parameter that the bound depends on. Add pyro.param to the guide, or "
+            'use an automatic guide such as "auto_normal".'
+        )
+    grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    return dict(zip(leaves, grads, strict=True))
+
+
+def _warn_unused(grads: dict[str, Tensor | None]) -> None:
+    unused = [name for name, grad in grads.items() if grad is None]
+    if unused:
+        warnings.warn(
+            f"The bound does not depend on parameters {', '.join(unused)}: they stay as they are. If a module was made anew under an old "
+            "name, pyro.clear_param_store() forgets the old one.",
+            stacklevel=2,
+        )
+
+
+def _norm(grads: dict[str, Tensor | None]) -> Tensor:
+    there: list[Tensor] = [grad for grad in grads.values() if grad is not None]
+    return torch.stack([norm.float() for norm in torch._foreach_norm(there)]).norm()
+
+
+def _clipped(grads: dict[str, Tensor | None], norm: float, clip: float | None) -> dict[str, Tensor | None]:
+    if clip is None or norm <= clip:
+        return grads
+    return {name: None if grad is None else grad * (clip / norm) for name, grad in grads.items()}
+
+
+@torch.no_grad()
+def _keep(state: StepState) -> None:
+    """Remember the parameters that have just given a finite bound and gradient."""
+    if state.good.keys() != state.params.keys():
+        state.good = copy_of(state.params)
+        return
+    torch._foreach_copy_(list(state.good.values()), [leaf.detach() for leaf in state.params.values()])
