@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # for gallery_figures, which sphinx-gallery loads by name
+sys.path.insert(0, str(HERE))  # for mathml, and gallery_figures, which sphinx-gallery loads by name
 
 from pyro_vae import __version__  # noqa: E402
 
@@ -13,15 +13,15 @@ author = "the authors of pyro-vae"
 version = release = __version__
 
 extensions = [
+    "mathml",
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["conftest.py", "gallery_figures.py"]
+exclude_patterns = ["conftest.py", "gallery_figures.py", "mathml.py"]
 nitpicky = False
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]
@@ -46,11 +46,14 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
+    "show_signature": False,
     "min_reported_time": 5,
     "plot_gallery": "True",
 }
 
 html_theme = "furo"
+html_math_renderer = "mathml"
+html_show_copyright = False
 html_title = f"pyro-vae {version}"
 html_static_path = ["static"]
 html_css_files = ["pages.css"]

@@ -46,9 +46,7 @@ found = []
 for rho in correlations:
     z, khat = draws_of(rho, "auto_normal")
     found.append((z.std(0).mean(), khat))
-    print(
-        f"rho {rho:4.2f}: sd {found[-1][0]:.3f} (formula {np.sqrt(1 - rho**2):.3f}), k-hat {khat:.2f} (formula {rho:.2f})"
-    )
+    print(f"rho {rho:4.2f}: sd {z.std(0).mean():.3f}, by formula {np.sqrt(1 - rho**2):.3f}; k-hat {khat:.2f}")
 
 # %%
 # The correlation is in reach of a full-rank guide, and it finds it:
