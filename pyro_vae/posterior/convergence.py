@@ -121,9 +121,9 @@ def _worst(parameters: dict[str, np.ndarray], check: str) -> tuple[float, str | 
     # A chain that never moved gives 0 / 0 or 1 / 0; the NaN or infinity that results is the answer.
     with np.errstate(divide="ignore", invalid="ignore"):
         if check == "rhat":
-            badness = array_stats.rhat(draws)
+            badness = np.asarray(array_stats.rhat(draws))
         else:
-            badness = -array_stats.ess(draws, method=check, **({"prob": TAIL} if check == "tail" else {}))
+            badness = -np.asarray(array_stats.ess(draws, method=check, prob=TAIL if check == "tail" else None))
     at = int(np.argmax(np.where(np.isnan(badness), np.inf, badness)))
     return abs(float(badness[at])), list(parameters)[at]
 

@@ -74,7 +74,7 @@ def _dataset(
                 where = "coords" if dim in coords else "the variables before it"
                 raise OptionError(
                     f"{group}[{name!r}] has shape {array.shape}: its axis {dim!r} is {size} long, and {known} in "
-                    f"{where}. Give the axis its own name in dims[{name!r}], or as many labels as it is long in coords[{dim!r}]."
+                    f"{where}. Give the axis a name of its own in dims[{name!r}], or as many labels in coords[{dim!r}]."
                 )
             sizes[dim] = size
         # A slash would make a group of the name, for xarray and for netCDF.
