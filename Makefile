@@ -61,7 +61,8 @@ format: .venv/.lint
 	$(BIN)/ruff format .
 
 docs: .venv/.docs
-	$(PYTEST) --doctest-modules pyro_vae docs
+	$(PYTEST) --doctest-modules pyro_vae
+	$(PYTEST) docs
 	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
 	@echo "The documentation: $(CURDIR)/build/docs/index.html"
 
