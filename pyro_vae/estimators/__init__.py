@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.names import by_name as by_name
     from pyro_vae.estimators.reparameterized import Reparameterized as Reparameterized
     from pyro_vae.estimators.score_function import ScoreFunction as ScoreFunction
+    from pyro_vae.estimators.sticking_the_landing import StickingTheLanding as StickingTheLanding
 
 _HOME = {
     "AnalyticKL": "analytic_kl",
@@ -18,6 +19,7 @@ _HOME = {
     "Estimator": "base",
     "Reparameterized": "reparameterized",
     "ScoreFunction": "score_function",
+    "StickingTheLanding": "sticking_the_landing",
     "by_name": "names",
 }
 __all__ = sorted(_HOME)

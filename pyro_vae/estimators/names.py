@@ -9,11 +9,13 @@ from pyro_vae.estimators.analytic_kl import AnalyticKL
 from pyro_vae.estimators.base import Estimator
 from pyro_vae.estimators.reparameterized import Reparameterized
 from pyro_vae.estimators.score_function import ScoreFunction
+from pyro_vae.estimators.sticking_the_landing import StickingTheLanding
 
 BY_NAME: dict[str, Estimator] = {
     "reparameterized": Reparameterized(),
     "analytic-kl": AnalyticKL(),
     "score-function": ScoreFunction(),
+    "sticking-the-landing": StickingTheLanding(),
     "score-function:leave-one-out": ScoreFunction(baseline="leave-one-out"),
 }
 

@@ -19,6 +19,8 @@ class Pass(enum.Enum):
     SCORE = (
         "every random value is stopped as it is drawn: log q's gradient is the score, log p's reaches the model only"
     )
+    FROZEN_GUIDE = "log q with the guide's parameters stopped and the values live"
+    FROZEN_MODEL = "log p with the model's parameters stopped and the values live"
     KL = "KL(q || p) of a site in closed form, where a rule exists and the conditioning allows it"
 
 
@@ -105,6 +107,8 @@ class Site:
     auxiliary: bool = False
     reparameterised: bool = True
     deterministic: bool = False
+    log_p_frozen: Factor | None = None
+    log_q_frozen: Factor | None = None
     kl: Factor | None = None
     kl_covers: tuple[str, ...] = ()
 
@@ -113,6 +117,9 @@ class Site:
         """The model's plates around the site; the guide's for a site of the guide alone."""
         factor = self.log_p or self.log_q
         return factor.plates if factor is not None else ()
+
+
+FACTORS = ("log_p", "log_q", "log_p_frozen", "log_q_frozen", "kl")  # the fields of a site that are factors
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,14 @@ class Particles:
     def log_w(self) -> Tensor:
         """Scaled log p(x, z) - log q(z) per particle, ``[K]``."""
         return self.log_p() - self.log_q()
+
+    def log_p_frozen(self) -> Tensor:
+        """Scaled log p(x, z) per particle, ``[K]``, with the model's parameters stopped (:attr:`Pass.FROZEN_MODEL`)."""
+        return self._total(site.log_p_frozen for site in self.sites.values())
+
+    def log_q_frozen(self) -> Tensor:
+        """Scaled log q(z) per particle, ``[K]``, with the guide's parameters stopped (:attr:`Pass.FROZEN_GUIDE`)."""
+        return self._total(site.log_q_frozen for site in self.sites.values())
 
     def _total(self, factors: Iterable[Factor | None]) -> Tensor:
         terms = [factor.total() for factor in factors if factor is not None]

@@ -16,7 +16,7 @@ from pyro.poutine.messenger import Messenger
 from torch.distributions import biject_to
 
 from pyro_vae.particles.handlers import is_delta, is_subsample
-from pyro_vae.particles.runs import Run
+from pyro_vae.particles.runs import Run, Setting
 
 
 class _Parents(Messenger):
@@ -38,31 +38,27 @@ class _Parents(Messenger):
             msg["value"] = ProvenanceTensor(value, frozenset({msg["name"]}))
 
 
-def _parents(
-    program: Callable, args: tuple, kwargs: Mapping[str, Any], sites: Mapping[str, Any]
-) -> dict[str, frozenset[str]]:
+def _parents(program: Callable, setting: Setting, sites: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """Direct parents of every site; where tracking fails, every earlier site counts as a parent."""
     tracker = _Parents()
     try:
         with tracker:
-            program(*args, **kwargs)
+            program(*setting.args, **setting.kwargs)
         return tracker.parents
     except (RuntimeError, TypeError, NotImplementedError, AssertionError, ValueError, AttributeError):
         names = list(sites)
         return {name: frozenset(names[:position]) for position, name in enumerate(names)}
 
 
-def closed_form_sites(
-    model: Callable, guide: Callable, args: tuple, kwargs: Mapping[str, Any], run: Run
-) -> dict[str, tuple[str, ...]]:
+def closed_form_sites(model: Callable, guide: Callable, run: Run) -> dict[str, tuple[str, ...]]:
     """Guide site -> the sites that its KL stands for, where conditioning, plates and scales allow it.
 
     An autoguide's ``x_unconstrained`` Normal with the Delta ``x`` that it is mapped to count as one latent.
     """
     if isinstance(poutine.unwrap(guide), Messenger):
         return {}
-    in_guide = _parents(guide, args, kwargs, run.guide)
-    in_model = _parents(_replayed(model, run), args, kwargs, run.model)
+    in_guide = _parents(guide, run.setting, run.guide)
+    in_model = _parents(_replayed(model, run), run.setting, run.model)
     allowed: dict[str, tuple[str, ...]] = {}
     for name, site in run.guide.items():
         covers = _covered(name, run)

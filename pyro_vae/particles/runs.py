@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyro
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.replay_messenger import ReplayMessenger
 from torch import Tensor
 
 from pyro_vae.errors import ModelError, PyroVaeError
@@ -27,13 +28,22 @@ from pyro_vae.particles.packing import first_sentence
 
 @dataclass(frozen=True)
 class Run:
-    """What one run left: sample sites by name, row numbers drawn by plates, and the particles' dim (None: no plate)."""
+    """What one run left: sample sites by name, and the setting that it was run in, with the rows that its plates
+    drew."""
 
     model: Mapping[str, Any]
     guide: Mapping[str, Any]
-    subsamples: Mapping[str, Tensor]
-    particle_dim: int | None
-    num_particles: int
+    setting: Setting
+
+    @property
+    def particle_dim(self) -> int | None:
+        """The dim of the particles' plate; None when one particle was run without it."""
+        return self.setting.particle_dim
+
+    @property
+    def num_particles(self) -> int:
+        """The number of particles that ran together."""
+        return self.setting.num_particles
 
 
 class _LastSite(Messenger):
@@ -65,82 +75,65 @@ def _explained(role: str) -> Iterator[None]:
             ) from error
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How programs are run: their arguments, the particles' plate (``particle_dim`` None: none), and what is given
+    instead of drawn."""
+
+    args: tuple = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    particle_dim: int | None = None
+    num_particles: int = 1
+    values: Values | None = None
+    subsamples: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def trace(
+        self, program: Callable, role: str, outer: Messenger | None = None, inner: Messenger | None = None
+    ) -> Any:
+        """Run ``program`` and return its trace. ``outer`` sees sites before they are recorded, ``inner`` before they
+        are drawn."""
+        with ExitStack() as stack:
+            stack.enter_context(_explained(role))
+            if self.subsamples:
+                stack.enter_context(GivenSubsamples(self.subsamples))
+            if self.values is not None:
+                stack.enter_context(GivenValues(self.values, self.particle_dim, keep_deltas=role == "guide"))
+            if outer is not None:
+                stack.enter_context(outer)
+            traced = stack.enter_context(poutine.trace())
+            if inner is not None:
+                stack.enter_context(inner)
+            if self.particle_dim is not None:
+                stack.enter_context(pyro.plate(PARTICLES, self.num_particles, dim=self.particle_dim))
+            program(*self.args, **self.kwargs)
+        return traced.trace
+
+    def on_rows(self, *traces: Any) -> Setting:
+        """The same setting on the rows that these traces' plates drew."""
+        rows = dict(self.subsamples)
+        for trace in traces:
+            rows.update(_subsamples(trace))
+        return replace(self, subsamples=rows)
+
+
 def run_pair(
-    model: Callable,
-    guide: Callable | None,
-    args: tuple,
-    kwargs: Mapping[str, Any],
-    *,
-    particle_dim: int | None = None,
-    num_particles: int = 1,
-    values: Values | None = None,
-    subsamples: Mapping[str, Tensor] | None = None,
-    stop: bool = False,
-    draw_observations: bool = False,
+    model: Callable, guide: Callable | None, setting: Setting, *, stop: bool = False, draw_observations: bool = False
 ) -> Run:
     """Run the guide, then the model against it (the model alone when there is no guide)."""
-    vectorized = particle_dim is not None
-    subsamples = dict(subsamples or {})
-
-    def around(stack: ExitStack, role: str, keep_deltas: bool) -> None:
-        stack.enter_context(_explained(role))
-        if subsamples:
-            stack.enter_context(GivenSubsamples(subsamples))
-        if values is not None:
-            stack.enter_context(GivenValues(values, particle_dim, keep_deltas=keep_deltas))
-
-    def in_plate(stack: ExitStack) -> None:
-        if vectorized:
-            stack.enter_context(pyro.plate(PARTICLES, num_particles, dim=particle_dim))
-
-    if guide is not None and isinstance(poutine.unwrap(guide), Messenger):
-        return _run_guide_messenger(guide, args, kwargs, particle_dim, num_particles, around, in_plate, stop)
+    stopper = StoppedValues() if stop else None
     guide_trace = None
     if guide is not None:
-        with ExitStack() as stack:
-            around(stack, "guide", True)
-            if stop:
-                stack.enter_context(StoppedValues())
-            traced = stack.enter_context(poutine.trace())
-            in_plate(stack)
-            guide(*args, **kwargs)
-        guide_trace = traced.trace
-        subsamples.update(_subsamples(guide_trace))
-    with ExitStack() as stack:
-        around(stack, "model", False)
-        if draw_observations:
-            stack.enter_context(DrawnObservations())
-        traced = stack.enter_context(poutine.trace())
-        if guide_trace is not None:
-            stack.enter_context(poutine.replay(trace=guide_trace))
-        in_plate(stack)
-        model(*args, **kwargs)
-    model_sites = _sample_sites(traced.trace)
+        guide_trace = setting.trace(guide, "guide", outer=stopper)
+    if guide is not None and isinstance(poutine.unwrap(guide), Messenger):
+        model_trace, guide_trace = poutine.unwrap(guide).get_traces()  # such a guide runs the model itself
+    else:
+        setting = setting.on_rows(guide_trace) if guide_trace is not None else setting
+        replayed = ReplayMessenger(trace=guide_trace) if guide_trace is not None else None
+        observations = DrawnObservations() if draw_observations else None
+        model_trace = setting.trace(model, "model", outer=observations, inner=replayed)
+    rows = setting.on_rows(model_trace, *([guide_trace] if guide_trace is not None else []))
     guide_sites = _sample_sites(guide_trace) if guide_trace is not None else {}
-    subsamples.update(_subsamples(traced.trace))
-    return Run(model_sites, guide_sites, subsamples, particle_dim, num_particles)
-
-
-def _run_guide_messenger(
-    guide: Callable,
-    args: tuple,
-    kwargs: Any,
-    particle_dim: Any,
-    num_particles: int,
-    around: Callable,
-    in_plate: Callable,
-    stop: bool,
-) -> Run:
-    """A ``GuideMessenger`` runs the model itself and hands over both traces."""
-    with ExitStack() as stack:
-        around(stack, "guide", True)
-        if stop:
-            stack.enter_context(StoppedValues())
-        in_plate(stack)
-        guide(*args, **kwargs)
-    model_trace, guide_trace = poutine.unwrap(guide).get_traces()
-    subsamples = {**_subsamples(guide_trace), **_subsamples(model_trace)}
-    return Run(_sample_sites(model_trace), _sample_sites(guide_trace), subsamples, particle_dim, num_particles)
+    return Run(_sample_sites(model_trace), guide_sites, rows)
 
 
 def _sample_sites(trace: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyro_vae.particles.data import Factor, Particles, Site
+from pyro_vae.particles.data import FACTORS, Factor, Particles, Site
 from pyro_vae.particles.handlers import is_delta, is_function
 from pyro_vae.particles.packing import make_deterministic, make_factor, make_value
 from pyro_vae.particles.runs import Run
@@ -29,7 +29,7 @@ def tabulate(run: Run, *, stop: bool = False, shapes: Mapping[str, torch.Size] |
     for name, site in run.guide.items():
         if name not in run.model:
             sites[name] = _site(name, None, site, dim, count, stop)
-    return Particles(sites, count if dim is not None else 1, deterministic, run.subsamples)
+    return Particles(sites, count if dim is not None else 1, deterministic, run.setting.subsamples)
 
 
 def _site(
@@ -75,8 +75,8 @@ def _stack_sites(rows: Sequence[Site | None]) -> Site:
     else:
         missing = torch.full_like(site.value, torch.nan if site.value.is_floating_point() else 0)
         value = torch.cat([missing if row is None else row.value for row in rows])
-    log_p, log_q, kl = (_stack([row and getattr(row, field) for row in rows]) for field in ("log_p", "log_q", "kl"))
-    return replace(site, value=value, log_p=log_p, log_q=log_q, kl=kl)
+    factors = {field: _stack([row and getattr(row, field) for row in rows]) for field in FACTORS}
+    return replace(site, value=value, **factors)
 
 
 def _stack(factors: Sequence[Factor | None]) -> Factor | None:

@@ -6,14 +6,15 @@ were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from pyro_vae.particles.closed_form import add_closed_form_kl
 from pyro_vae.particles.data import Particles, Pass
 from pyro_vae.particles.handlers import Values, with_flat_priors
+from pyro_vae.particles.passes import add_passes
 from pyro_vae.particles.plan import Plan, plan_pair
-from pyro_vae.particles.runs import run_pair
+from pyro_vae.particles.runs import Setting, run_pair
 from pyro_vae.particles.table import stack_particles, tabulate
 
 
@@ -71,22 +72,12 @@ def draw(
             model, guide, args, kwargs, vectorize=False if single else vectorize, closed_form=Pass.KL in passes
         )
     stop = Pass.SCORE in passes
-    together = plan.vectorize and num_particles > 1
     tables: list[Particles] = []
-    for index in range(1 if together else num_particles):
-        run = run_pair(
-            model,
-            guide,
-            args,
-            kwargs,
-            particle_dim=plan.particle_dim if together else None,
-            num_particles=num_particles if together else 1,
-            values=values if together or values is None else _row(values, index),
-            subsamples=tables[0].subsamples if tables else None,
-            stop=stop,
-        )
+    for setting in _settings(plan, args, kwargs, num_particles, values):
+        setting = replace(setting, subsamples=tables[0].subsamples if tables else {})
+        run = run_pair(model, guide, setting, stop=stop)
         table = tabulate(run, stop=stop, shapes=plan.deterministic)
-        tables.append(add_closed_form_kl(table, run, plan.closed_form) if Pass.KL in passes else table)
+        tables.append(add_passes(table, run, model, guide, passes, plan))
     return stack_particles(tables)
 
 
@@ -119,24 +110,25 @@ def run_model(
     if plan is None:
         plan = plan_pair(model, None, args, kwargs, vectorize=False if num_particles == 1 else vectorize)
     model = with_flat_priors(model)
-    together = plan.vectorize and num_particles > 1
     tables: list[Particles] = []
-    for index in range(1 if together else num_particles):
-        run = run_pair(
-            model,
-            None,
-            args,
-            kwargs,
-            particle_dim=plan.particle_dim if together else None,
-            num_particles=num_particles if together else 1,
-            values=values if together or values is None else _row(values, index),
-            subsamples=tables[0].subsamples if tables else None,
-            draw_observations=predictive,
-        )
+    for setting in _settings(plan, args, kwargs, num_particles, values):
+        setting = replace(setting, subsamples=tables[0].subsamples if tables else {})
+        run = run_pair(model, None, setting, draw_observations=predictive)
         tables.append(tabulate(run, shapes=plan.deterministic))
     return stack_particles(tables)
 
 
-def _row(values: Values, index: int) -> Values:
-    """Particle ``index`` of given values. A function of sites gives one particle's values itself."""
-    return values if callable(values) else {name: value[index : index + 1] for name, value in values.items()}
+def _settings(
+    plan: Plan, args: tuple, kwargs: Mapping[str, Any], num_particles: int, values: Values | None
+) -> Iterator[Setting]:
+    """One setting for all particles where they may share a run, else one for each."""
+    if plan.vectorize and num_particles > 1:
+        yield Setting(args, kwargs, plan.particle_dim, num_particles, values)
+        return
+    for index in range(num_particles):
+        row = (
+            values
+            if values is None or callable(values)
+            else {n: value[index : index + 1] for n, value in values.items()}
+        )
+        yield Setting(args, kwargs, values=row)

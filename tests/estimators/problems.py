@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -59,7 +59,10 @@ def _gaussian_params() -> dict[str, Tensor]:
 
 def _gaussian_draw(p: dict[str, Tensor], K: int, passes: frozenset[Pass]) -> Particles:
     prior = Normal(p["theta"], torch.ones((), dtype=p["loc"].dtype))
-    z = _latent("z", Normal(p["loc"], p["log_scale"].exp()), K, passes, prior.log_prob, prior=prior)
+    scale = p["log_scale"].exp()
+    z = _latent("z", Normal(p["loc"], scale), K, passes, prior.log_prob, prior=prior)
+    if Pass.FROZEN_GUIDE in passes:
+        z = replace(z, log_q_frozen=Factor(Normal(p["loc"].detach(), scale.detach()).log_prob(z.value)))
     x = Site("x", torch.tensor(1.5), log_p=Factor(Normal(z.value, 0.8).log_prob(torch.tensor(1.5))), observed=True)
     return Particles({"z": z, "x": x}, K)
 

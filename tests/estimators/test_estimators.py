@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pyro_vae.errors import EstimatorError, OptionError
-from pyro_vae.estimators import AnalyticKL, Estimator, Reparameterized, ScoreFunction, by_name
+from pyro_vae.estimators import AnalyticKL, Estimator, Reparameterized, ScoreFunction, StickingTheLanding, by_name
 from pyro_vae.estimators.score_function import score_estimate, site_cost
 from pyro_vae.particles import Factor, Particles, Plate, Site
 from tests.estimators.problems import PROBLEMS, Problem
@@ -28,6 +28,7 @@ class Case:
 CASES = [
     Case(Reparameterized(), takes_discrete=False),
     Case(AnalyticKL()),
+    Case(StickingTheLanding(), takes_discrete=False),
     Case(ScoreFunction()),
     Case(ScoreFunction(pathwise=True)),
     Case(ScoreFunction(baseline="leave-one-out")),
@@ -114,6 +115,7 @@ def test_particles_may_be_permuted(case, problem):
             log_p=permute(site.log_p),
             log_q=permute(site.log_q),
             kl=permute(site.kl),
+            log_q_frozen=permute(site.log_q_frozen),
         )
         for name, site in particles.sites.items()
     }
@@ -137,7 +139,13 @@ def test_single_precision_agrees_with_double(case, problem):
         return None if factor is None else replace(factor, log_prob=factor.log_prob.float())
 
     sites = {
-        name: replace(site, log_p=single(site.log_p), log_q=single(site.log_q), kl=single(site.kl))
+        name: replace(
+            site,
+            log_p=single(site.log_p),
+            log_q=single(site.log_q),
+            kl=single(site.kl),
+            log_q_frozen=single(site.log_q_frozen),
+        )
         for name, site in particles.sites.items()
     }
     double = torch.autograd.grad(
@@ -221,6 +229,30 @@ def test_pathwise_variance_is_the_closed_form(mu, sigma, k):
     torch.testing.assert_close(
         _gaussian_measure_variance(Reparameterized(), mu, sigma, k, 4), expected, rtol=0.03, atol=0
     )
+
+
+@pytest.mark.parametrize(("loc", "scale"), [(0.5, 1.0), (2.0, 0.4)])
+def test_sticking_the_landing_variance_is_the_closed_form(loc, scale):
+    """q = N(loc, scale), p = N(m, s): Var = (1/scale - scale/s^2)^2 for loc; zero at q = p. 1e6 draws, 3 % is 6 se."""
+    torch.manual_seed(9)
+    m, s, draws = 0.5, 1.0, 1_000_000
+    q_loc, q_scale = (torch.full((draws,), value, dtype=torch.float64, requires_grad=True) for value in (loc, scale))
+    z = torch.distributions.Normal(q_loc, q_scale).rsample()
+    frozen = torch.distributions.Normal(q_loc.detach(), q_scale.detach()).log_prob(z)
+    log_q = torch.distributions.Normal(q_loc, q_scale).log_prob(z)
+    log_p = torch.distributions.Normal(m, s).log_prob(z)
+    site = Site("z", z, log_p=Factor(log_p), log_q=Factor(log_q), log_q_frozen=Factor(frozen))
+    loss = StickingTheLanding()(Particles({"z": site}, draws)).loss()
+    for grad, expected in zip(
+        torch.autograd.grad(loss, [q_loc, q_scale]),
+        [(1 / scale - scale / s**2) ** 2, (loc - m) ** 2 / s**4 + 2 * (1 / scale - scale / s**2) ** 2],
+        strict=True,
+    ):
+        variance = (grad * draws).var()
+        if (loc, scale) == (m, s):
+            assert variance < 1e-20
+        else:
+            torch.testing.assert_close(variance, torch.tensor(expected).double(), rtol=0.03, atol=0)
 
 
 def test_leave_one_out_variance_of_one_bernoulli_is_the_closed_form():

@@ -1,0 +1,68 @@
+"""Whether particles may share one run: with a leading axis a program may fail or, worse, quietly mean another thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from pyro_vae.errors import ModelError
+from pyro_vae.particles.data import Particles
+from pyro_vae.particles.handlers import is_delta
+from pyro_vae.particles.runs import Run, run_pair
+from pyro_vae.particles.table import stack_particles, tabulate
+
+
+def why_not_vectorized(model: Callable, guide: Callable | None, run: Run, nesting: int) -> str:
+    """One sentence on why a particle axis changes what ``run`` means; empty when it does not.
+
+    Two particles are run together, then each alone at the same values; the log-probabilities must agree.
+    """
+    single = tabulate(run)
+    again = tabulate(run_pair(model, guide, replace(run.setting, values=_fixed(run, single))))
+    if _difference(single, again):
+        return ""  # the program is random beyond its sites (dropout): there is nothing to compare
+    try:
+        both = run_pair(model, guide, replace(run.setting, particle_dim=-nesting - 1, num_particles=2))
+        together = tabulate(both, shapes=deterministic_shapes(run))
+    except ModelError as error:
+        return f"with a leading particle axis: {error}"
+    values = _fixed(both, together)
+    rows = [{name: value[k : k + 1] for name, value in values.items()} for k in range(2)]
+    apart = [tabulate(run_pair(model, guide, replace(run.setting, values=row))) for row in rows]
+    try:
+        site = _difference(together, stack_particles(apart))
+    except (RuntimeError, KeyError):
+        return "the pair has other sites or shapes with a leading particle axis."
+    if not site:
+        return ""
+    return (
+        f"site '{site}' has another log-probability when several particles run at once; an operation before it "
+        f"probably "
+        "sums, indexes or concatenates over the particle axis (use negative dims, such as z[..., 0] and x.sum(-1))."
+    )
+
+
+def deterministic_shapes(run: Run) -> dict[str, torch.Size]:
+    """The shapes of deterministic sites when one particle runs alone."""
+    return {name: value.shape[1:] for name, value in tabulate(run).deterministic.items()}
+
+
+def _fixed(run: Run, particles: Particles) -> dict[str, Tensor]:
+    """The values of a run's random latent sites: what has to be given to see the same run again."""
+    fns = {**run.model, **run.guide}
+    return {site.name: site.value for site in particles.latent if not is_delta(fns[site.name]["fn"])}
+
+
+def _difference(one: Particles, other: Particles) -> str:
+    """The first site whose log-probabilities differ; empty when none does."""
+    for name, site in one.sites.items():
+        for a, b in ((site.log_p, other[name].log_p), (site.log_q, other[name].log_q)):
+            if a is None or b is None:
+                continue
+            same_shape = a.log_prob.shape == b.log_prob.shape
+            if not same_shape or not torch.allclose(a.log_prob, b.log_prob, rtol=1e-3, atol=1e-3, equal_nan=True):
+                return name
+    return ""
