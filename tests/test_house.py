@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +117,36 @@ def test_a_bad_option_is_a_value_error_too() -> None:
 
 def test_a_diverged_fit_keeps_the_fit_so_far() -> None:
     assert errors.DivergedError("step 7", fit="the fit").fit == "the fit"
+
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# Packages that stand on two levels, so that their modules are listed one by one.
+SPLIT = ("particles", "posterior")
+
+
+def test_every_module_has_a_layer() -> None:
+    contract = SETTINGS["tool"]["importlinter"]["contracts"][0]
+    listed = {name.strip(" ()") for layer in contract["layers"] for name in layer.split(":")}
+    package = ROOT / "pyro_vae"
+    modules = {
+        f"pyro_vae.{path.stem}"
+        for path in package.iterdir()
+        if not path.stem.startswith("_") and (path.suffix == ".py" or (path / "__init__.py").exists())
+    }
+    modules -= {f"pyro_vae.{name}" for name in SPLIT}
+    modules |= {f"pyro_vae.{name}.{path.stem}" for name in SPLIT for path in (package / name).glob("[!_]*.py")}
+    assert modules <= listed, f"add these to the layers in pyproject.toml: {sorted(modules - listed)}"
+
+
+def test_every_dependency_is_pinned_in_the_constraints() -> None:
+    project = SETTINGS["project"]
+    wanted = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {canonical(line.partition("==")[0]) for line in lines if "==" in line}
+    assert {canonical(line) for line in wanted} <= pinned
+
+
+def canonical(requirement: str) -> str:
+    """The distribution's name as package indices compare it."""
+    return re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-").replace(".", "-")
