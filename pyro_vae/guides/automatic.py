@@ -46,9 +46,10 @@ def autoguide(
 ) -> AutoGuide:
     r"""Make an automatic guide for a model.
 
-    Every family is a distribution over the latents' unconstrained values; ``auto_normal`` and ``auto_diagonal_normal`` are mean-field,
-    ``auto_multivariate_normal`` full-rank. It starts at the prior's median with standard deviations ``init_scale`` on the unconstrained
-    scale (0.1: narrow, so that the first gradients are those of the log joint near the start).
+    Every family is a distribution over the latents' unconstrained values; ``auto_normal`` and
+    ``auto_diagonal_normal`` are mean-field, ``auto_multivariate_normal`` full-rank. It starts at the prior's median
+    with standard deviations ``init_scale`` on the unconstrained scale (0.1: narrow, so that the first gradients are
+    those of the log joint near the start).
 
     Args:
         name: one of :func:`names`; Pyro's class names (``"AutoNormal"``) are understood too.

@@ -1,4 +1,4 @@
-"""Where an automatic guide starts: the prior's median, a feasible point for priors that have none, or values that were given."""
+"""Where an automatic guide starts: the prior's median, a feasible point where there is none, or given values."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Start = Callable[[dict], Tensor]
 def init_to_start(site: dict | None = None) -> Any:
     """The default start of a site: the median of 15 prior draws, or a feasible point where the prior has no median.
 
-    A flat prior (``ImproperUniform``) and a multivariate site start at 0 on the unconstrained scale. Like Pyro's strategies, called
-    without a site it returns itself.
+    A flat prior (``ImproperUniform``) and a multivariate site start at 0 on the unconstrained scale. Like Pyro's
+    strategies, called without a site it returns itself.
 
     >>> import pyro, pyro.distributions as dist
     >>> pyro.set_rng_seed(0)
@@ -39,8 +39,8 @@ def init_to_start(site: dict | None = None) -> Any:
 def init_from(init: Mapping[str, Any] | Callable | None) -> Start:
     """A Pyro initialisation strategy from what a person gave: ``{site: value}``, a strategy of Pyro's, or None.
 
-    Values are broadcast to the site's shape; sites that the dict does not name start as :func:`init_to_start` says. A value outside the
-    site's support is an :class:`~pyro_vae.errors.OptionError` naming the site.
+    Values are broadcast to the site's shape; sites that the dict does not name start as :func:`init_to_start` says. A
+    value outside the site's support is an :class:`~pyro_vae.errors.OptionError` naming the site.
     """
     if init is None:
         return init_to_start
@@ -70,10 +70,12 @@ def _given(site: dict, values: dict[str, Any]) -> Tensor:
         value = value.expand(start.shape).clone()
     except RuntimeError as error:
         raise OptionError(
-            f"init for site '{site['name']}': expected a shape that broadcasts to {tuple(start.shape)}, got {tuple(value.shape)}."
+            f"init for site '{site['name']}': expected a shape that broadcasts to {tuple(start.shape)}, "
+            f"got {tuple(value.shape)}."
         ) from error
     if not bool(site["fn"].support.check(value).all()):
         raise OptionError(
-            f"init for site '{site['name']}': expected values in the site's support {site['fn'].support}, got {value.tolist()}."
+            f"init for site '{site['name']}': expected values in the site's support {site['fn'].support}, "
+            f"got {value.tolist()}."
         )
     return value

@@ -49,7 +49,7 @@ class Batches(Protocol):
 class WholeData:
     """The same arguments at every step."""
 
-    per_epoch = None
+    per_epoch: int | None = None
     epoch_ended = True
 
     def __init__(self, data: Any, device: Any = None):
@@ -72,8 +72,9 @@ class WholeData:
 class Minibatches:
     """A ``DataLoader``'s batches, epoch after epoch, its smaller last batch included.
 
-    The position is kept as the random state in which the epoch began and the number of batches taken since: the order of a resumed epoch
-    is drawn again and skipped through. That holds for the loaders that torch makes; a sampler with a state of its own is not rewound.
+    The position is kept as the random state in which the epoch began and the number of batches taken since: the order
+    of a resumed epoch is drawn again and skipped through. That holds for the loaders that torch makes; a sampler with
+    a state of its own is not rewound.
     """
 
     def __init__(self, loader: DataLoader, device: Any = None):
@@ -123,7 +124,10 @@ class Minibatches:
         return {"began": self.began, "taken": self.taken, "own": self._own_generator()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Draw the epoch's order again and skip what was taken. Leaves the random state as the epoch's beginning left it."""
+        """Draw the epoch's order again and skip what was taken.
+
+        Leaves the random state as the epoch's beginning left it.
+        """
         if not state["began"]:
             return
         if (state["own"] is None) != (self.loader.generator is None):
@@ -146,7 +150,10 @@ def batches_from(data: Any, device: Any = None) -> WholeData | Minibatches:
 
 
 def whole_dataset(loader: DataLoader, device: Any = None) -> Any:
-    """All rows of a loader's dataset as one batch, in the dataset's order. Raises :class:`~pyro_vae.errors.DataError` when it has no length."""
+    """All rows of a loader's dataset as one batch, in the dataset's order.
+
+    Raises :class:`~pyro_vae.errors.DataError` when it has no length.
+    """
     try:
         rows = len(loader.dataset)  # pyright: ignore[reportArgumentType]
     except TypeError as error:

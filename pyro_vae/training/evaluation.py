@@ -1,4 +1,4 @@
-"""The bound of a finished fit, from extra draws, with its standard error; and whether the averaged parameters are the better ones."""
+"""The bound of a finished fit with its standard error; and whether the averaged parameters are the better ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEWEST, MOST = 32, 256  # evaluations
 
 @dataclass(frozen=True)
 class Bound:
-    """An estimate of a bound: ``mean`` with standard ``error``, in nats at full-data scale, from single evaluations ``values``."""
+    """An estimate of a bound in nats: ``mean`` with standard ``error``, from single evaluations ``values``."""
 
     mean: float
     error: float
@@ -30,7 +30,7 @@ class Bound:
 
 
 def evaluate(objective: Objective, data: WholeData | Minibatches) -> Bound:
-    """The mean of independent evaluations of the bound: about 1000 draws (32 to 256 evaluations of K), at least one epoch of minibatches."""
+    """The mean of independent evaluations: about 1000 draws (32 to 256 times K), at least one epoch of minibatches."""
     count = min(max(-(-DRAWS // objective.elbo.num_particles), FEWEST), MOST)
     if isinstance(data, Minibatches):
         data = Minibatches(data.loader, data.device)
@@ -45,7 +45,8 @@ def evaluate(objective: Objective, data: WholeData | Minibatches) -> Bound:
 def keep_better(objective: Objective, data: WholeData | Minibatches, state: StepState) -> tuple[Bound, bool]:
     """Evaluate the last and the averaged parameters on the same draws; leave the better ones in place.
 
-    Returns their bound, and whether they are the averaged ones. The average is kept only if it does not lower the bound.
+    Returns their bound, and whether they are the averaged ones. The average is kept only if it does not lower the
+    bound.
     """
     if not state.average:
         return evaluate(objective, data), False

@@ -33,9 +33,7 @@ def explain(fault: Fault, objective: Objective, params: Mapping[str, Tensor], st
     if sites:
         lines.append(f"At fault: {_listed(sites)}.")
     elif fault.kind == "gradient":
-        lines.append(
-            "Every site's log-probability is finite there: look for a square root, log or division at 0 before these parameters."
-        )
+        lines.append("Every site's log-probability is finite there: look for a square root, log or division at 0.")
     if broken:
         lines.append(f"Parameters that are no longer finite: {_listed(broken)}.")
     lines.append(

@@ -47,26 +47,30 @@ def fit(
 
     .. math:: \max_{\theta, \phi}\ \mathbb E_{q_\phi(z)}\bigl[\log p_\theta(x, z) - \log q_\phi(z)\bigr]
 
-    With the defaults: Adam at 0.05 with 16 particles holds its learning rate until the bound is flat (at most 60 % of ``steps``), then
-    lets it fall to 1 % over half as many steps again (at least 500); the mean of the parameters over the second half of that is kept if
-    it does not lower the bound. Fitted values are left in the modules and in Pyro's param store, as ``SVI`` does. Pyro's argument
-    validation is on for a first look at the pair and off in the loop; it is left as it was.
+    With the defaults: Adam at 0.05 with 16 particles holds its learning rate until the bound is flat (at most 60 % of
+    ``steps``), then lets it fall to 1 % over half as many steps again (at least 500); the mean of the parameters over
+    the second half of that is kept if it does not lower the bound. Fitted values are left in the modules and in
+    Pyro's param store, as ``SVI`` does. Pyro's argument validation is on for a first look at the pair and off in the
+    loop; it is left as it was.
 
     Args:
         model: a Pyro program.
         guide: a Pyro program, an automatic guide, or its name, see :func:`~pyro_vae.guides.autoguide`.
-        data: what both are called with: a dict of keyword arguments, a tuple of positional ones, one tensor, None, or a ``DataLoader``
-            of any of these for minibatches (with ``pyro.plate("data", size=N, subsample=batch)`` in the model).
-        estimator: an estimator or its name; default :class:`~pyro_vae.Reparameterized`. A ``pyro.infer.ELBO`` is taken too.
+        data: what both are called with: a dict of keyword arguments, a tuple of positional ones, one tensor, None, or
+            a ``DataLoader`` of any of these for minibatches (with ``pyro.plate("data", size=N, subsample=batch)`` in
+            the model).
+        estimator: an estimator or its name; default :class:`~pyro_vae.Reparameterized`. A ``pyro.infer.ELBO`` is
+            taken too.
         num_particles: K, default 16.
         steps: the most steps to take, default 4000. ``stop=None`` takes them all.
         epochs: passes through a ``DataLoader``, instead of ``steps``.
         optimizer: see :func:`~pyro_vae.training.optimizers.optimizer_from`.
         learning_rate: default 0.05 for Adam and its relatives.
-        schedule: ``"settle"``, ``"constant"``, ``"cosine"``, ``"exponential"``, ``"linear"`` or a function (step, steps) -> factor.
+        schedule: ``"settle"``, ``"constant"``, ``"cosine"``, ``"exponential"``, ``"linear"`` or a function (step,
+            steps) -> factor.
         clip: scale gradients down to this norm (over all parameters).
-        stop: ``"auto"`` is :class:`~pyro_vae.training.Flat`; None, or a function of the bound's history at a constant learning rate. A
-            schedule that falls over the whole run has nothing to stop early.
+        stop: ``"auto"`` is :class:`~pyro_vae.training.Flat`; None, or a function of the bound's history at a constant
+            learning rate. A schedule that falls over the whole run has nothing to stop early.
         average: iterate averaging of the tail.
         restarts: fit from this many starts; the best final bound wins.
         init: ``{site: value}`` or a strategy of ``pyro.infer.autoguide.initialization`` for a guide given by name;
@@ -84,8 +88,8 @@ def fit(
 
     Raises:
         ModelError: naming the site or plate, when the pair cannot be fitted.
-        DivergedError: when the bound or gradient becomes NaN or infinite, naming step and sites; ``error.fit`` is the fit up to the
-            last good step.
+        DivergedError: when the bound or gradient becomes NaN or infinite, naming step and sites; ``error.fit`` is the
+            fit up to the last good step.
         FitInterrupted: on Ctrl-C; a ``KeyboardInterrupt`` whose ``fit`` is the fit so far.
         OptionError: naming the option.
 

@@ -22,14 +22,15 @@ JITTER = 1.0  # standard deviation, on the unconstrained scale
 def set_initial(guide: Callable, params: Mapping[str, Tensor], init: Mapping[str, Any] | Callable | None) -> None:
     """Put ``{parameter: value}`` into a hand-written guide's parameters, in their constrained parametrisation.
 
-    (An automatic guide that is given by name takes its ``init`` when it is made.) Raises :class:`~pyro_vae.errors.OptionError` naming the
-    parameter.
+    (An automatic guide that is given by name takes its ``init`` when it is made.) Raises
+    :class:`~pyro_vae.errors.OptionError` naming the parameter.
     """
     if init is None:
         return
     if isinstance(guide, AutoGuide):
         raise OptionError(
-            f"init: this {type(guide).__name__} was made already; give it init_loc_fn=... when you make it, or pass the guide's name."
+            f"init: this {type(guide).__name__} was made already; give it init_loc_fn=... when you make it, "
+            "or pass the guide's name."
         )
     if not isinstance(init, Mapping):
         raise OptionError(
@@ -50,7 +51,8 @@ def set_initial(guide: Callable, params: Mapping[str, Tensor], init: Mapping[str
             leaf.copy_(start.expand(leaf.shape))
         except RuntimeError as error:
             raise OptionError(
-                f"init for parameter {name!r}: expected a shape that broadcasts to {tuple(leaf.shape)}, got {tuple(value.shape)}."
+                f"init for parameter {name!r}: expected a shape that broadcasts to {tuple(leaf.shape)}, "
+                f"got {tuple(value.shape)}."
             ) from error
 
 
@@ -58,8 +60,8 @@ def set_initial(guide: Callable, params: Mapping[str, Tensor], init: Mapping[str
 def move_start(model: Callable, guide: Callable, params: Parameters) -> None:
     """Another place to start from, drawn with torch's generator.
 
-    Layers that know how (``reset_parameters``) start anew; parameters without a constraint move by a standard normal; constrained ones
-    (scales) stay.
+    Layers that know how (``reset_parameters``) start anew; parameters without a constraint move by a standard normal;
+    constrained ones (scales) stay.
     """
     renewed: set[int] = set()
     ours = {id(leaf) for leaf in params.values()}

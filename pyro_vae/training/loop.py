@@ -72,9 +72,9 @@ class Run:
 def advance(run: Run, stepper: Stepper, plan: RunPlan, between: Callable[[Run], None]) -> Fault | None:
     """Run to the plan's end, or to a step that cannot be taken; that fault is returned.
 
-    ``between`` is called after every stride of steps. Strides are cut by the clock, which no number depends on: what a step does and when
-    the rule is asked are functions of the step's number alone, so that a resumed run is the same run.
-    Pyro's argument validation is off inside and restored after.
+    ``between`` is called after every stride of steps. Strides are cut by the clock, which no number depends on: what
+    a step does and when the rule is asked are functions of the step's number alone, so that a resumed run is the same
+    run. Pyro's argument validation is off inside and restored after.
     """
     started = time.perf_counter() - run.seconds
     pace = 1

@@ -25,7 +25,7 @@ class Objective:
     elbo: Elbo
 
     def __call__(self, args: tuple, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """(loss, bound): the gradient of ``loss`` is the estimator's; ``bound`` is detached, in nats at full-data scale."""
+        """(loss, bound): the gradient of ``loss`` is the estimator's; ``bound`` is detached, in nats."""
         if isinstance(self.elbo, TraceELBO):
             estimate = self.elbo.estimate(self.model, self.guide, *args, **kwargs)
             return estimate.loss(), estimate.bound
@@ -39,10 +39,10 @@ class Objective:
 
 
 def elbo_from(estimator: Estimator | str | Elbo | None, num_particles: int | None, vectorize: bool | None) -> Elbo:
-    """The objective of what a person gave as ``estimator``: an estimator, its name, a ``TraceELBO`` or another ``pyro.infer.ELBO``.
+    """The objective of what a person gave: an estimator, its name, a ``TraceELBO`` or another ``pyro.infer.ELBO``.
 
-    An ELBO brings its own number of particles. Raises :class:`~pyro_vae.errors.OptionError` for anything else, and for Pyro's ELBOs that
-    have no ``differentiable_loss``.
+    An ELBO brings its own number of particles. Raises :class:`~pyro_vae.errors.OptionError` for anything else, and
+    for Pyro's ELBOs that have no ``differentiable_loss``.
     """
     if not isinstance(estimator, pyro.infer.ELBO):
         if estimator is not None and not isinstance(estimator, (str, Estimator)):
@@ -52,12 +52,12 @@ def elbo_from(estimator: Estimator | str | Elbo | None, num_particles: int | Non
         return TraceELBO(estimator, 16 if num_particles is None else num_particles, vectorize=vectorize)
     if num_particles not in (None, estimator.num_particles):
         raise OptionError(
-            f"num_particles: the ELBO given as estimator has {estimator.num_particles}, num_particles={num_particles} says otherwise. "
-            "Set it in the ELBO."
+            f"num_particles: the ELBO given as estimator has {estimator.num_particles}, num_particles={num_particles} "
+            "says otherwise. Set it in the ELBO."
         )
     if not hasattr(estimator, "differentiable_loss"):
         raise OptionError(
-            f"estimator: {type(estimator).__name__} has no differentiable_loss, so no optimiser can use it here. Use one of pyro_vae's "
-            "estimators, such as ScoreFunction(baseline='leave-one-out')."
+            f"estimator: {type(estimator).__name__} has no differentiable_loss, so no optimiser can use it here. "
+            "Use one of pyro_vae's estimators, such as ScoreFunction(baseline='leave-one-out')."
         )
     return estimator

@@ -1,6 +1,7 @@
 """Optimisers by choice: a name, a ``torch.optim`` class or factory, or an optimiser of ``pyro.optim``.
 
-A fit sees each as a :class:`StepOptimizer`: named gradients in, parameters moved in place, its state a tree that can be saved.
+A fit sees each as a :class:`StepOptimizer`: named gradients in, parameters moved in place, its state a tree that can
+be saved.
 """
 
 from __future__ import annotations
@@ -135,7 +136,10 @@ def _made(make: Callable[[list[Tensor]], Optimizer], leaves: list[Tensor]) -> Op
 
 
 class PyroOptimizer:
-    """An optimiser of ``pyro.optim``, with its own learning rates, clipping and schedule. The user's object is not changed."""
+    """An optimiser of ``pyro.optim``, with its own learning rates, clipping and schedule.
+
+    The user's object is not changed.
+    """
 
     own_schedule = True
 
@@ -145,7 +149,7 @@ class PyroOptimizer:
         self.rate = float("nan")
         self.stepped: dict[str, Tensor] = {}
 
-    def step(self, params: Mapping[str, Tensor], grads: Gradients, factor: float) -> None:  # noqa: ARG002 - its schedule is its own
+    def step(self, params: Mapping[str, Tensor], grads: Gradients, factor: float) -> None:
         named = {name: leaf for name, leaf in params.items() if grads.get(name) is not None}
         self.stepped.update(named)
         used = list(named.values())
@@ -188,11 +192,13 @@ def optimizer_from(
     """A maker of fresh :class:`StepOptimizer` objects, one per start.
 
     Args:
-        choice: a name (``"adam"``, ``"adamw"``, ``"nadam"``, ``"radam"``, ``"adamax"``, ``"adagrad"``, ``"rmsprop"``, ``"sgd"``,
-            ``"clipped_adam"``), a class of ``torch.optim``, a factory ``parameters -> torch.optim.Optimizer``, or an optimiser of
-            ``pyro.optim``, which brings its own learning rate and schedule.
-        learning_rate: None means 0.05 for names and classes whose steps are about as long as their learning rate (Adam and its
-            relatives), 0.2 for adagrad, 0.02 for rmsprop, 0.001 for sgd; a factory's own rate for a factory.
+        choice: a name (``"adam"``, ``"adamw"``, ``"nadam"``, ``"radam"``, ``"adamax"``, ``"adagrad"``, ``"rmsprop"``,
+            ``"sgd"``, ``"clipped_adam"``), a class of ``torch.optim``, a factory ``parameters ->
+            torch.optim.Optimizer``, or an optimiser of ``pyro.optim``, which brings its own learning rate and
+            schedule.
+        learning_rate: None means 0.05 for names and classes whose steps are about as long as their learning rate
+            (Adam and its relatives), 0.2 for adagrad, 0.02 for rmsprop, 0.001 for sgd; a factory's own rate for a
+            factory.
 
     Raises:
         OptionError: for a name that is not known, with the nearest names, and for a learning rate that cannot be used.
@@ -213,8 +219,8 @@ def optimizer_from(
         make = choice if learning_rate is None else functools.partial(_with_rate, choice, learning_rate)
     else:
         raise OptionError(
-            f"optimizer: expected a name ({', '.join(NAMES)}), a torch.optim class, a factory or a pyro.optim optimiser; "
-            f"got {type(choice).__name__}."
+            f"optimizer: expected a name ({', '.join(NAMES)}), a torch.optim class, a factory or a pyro.optim "
+            f"optimiser; got {type(choice).__name__}."
         )
     return functools.partial(TorchOptimizer, make)
 

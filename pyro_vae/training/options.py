@@ -19,7 +19,10 @@ STEPS = 4000
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What a person asked of a fit, in the forms that the loop uses. ``said`` are the words, to compare with a saved run's."""
+    """What a person asked of a fit, in the forms that the loop uses.
+
+    ``said`` are the words, to compare with a saved run's.
+    """
 
     steps: int | None
     epochs: int | None
@@ -67,7 +70,7 @@ class FitOptions:
         if make().own_schedule:
             if chosen is not SCHEDULES["settle"]:
                 raise OptionError(
-                    "schedule: an optimiser of pyro.optim brings its own; leave schedule out, or use a torch.optim optimiser."
+                    "schedule: an optimiser of pyro.optim brings its own; leave schedule out, or use torch.optim."
                 )
             chosen = SCHEDULES["constant"]
         said = {name: rest[name] for name in ("steps", "epochs", "clip", "average", "restarts", "seed")}

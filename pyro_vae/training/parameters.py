@@ -20,13 +20,13 @@ Parameters = dict[str, Tensor]
 
 @dataclass
 class Seen:
-    """The ``pyro.param`` sites that a block of Pyro programs went through: ``{name: value as the programs see it}``."""
+    """The ``pyro.param`` sites that a block went through: ``{name: value as the programs see it}``."""
 
     sites: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def leaves(self) -> Parameters:
-        """What is optimised: ``{name: unconstrained leaf}``. A tensor under two names is there once, frozen ones are not."""
+        """What is optimised: ``{name: unconstrained leaf}``; a tensor with two names once, frozen ones not."""
         found: Parameters = {}
         known: set[int] = set()
         for name, value in self.sites.items():
@@ -75,26 +75,29 @@ def copy_of(params: Mapping[str, Tensor]) -> Parameters:
 
 @torch.no_grad()
 def assign(params: Mapping[str, Tensor], values: Mapping[str, Tensor], source: str = "saved fit") -> None:
-    """Copy values into the leaves of the same name. Raises :class:`~pyro_vae.errors.OutputError` naming what does not fit."""
+    """Copy values into the leaves of the same name.
+
+    Raises :class:`~pyro_vae.errors.OutputError` naming what does not fit.
+    """
     missing = sorted(set(params) - set(values))
     unknown = sorted(set(values) - set(params))
     if missing or unknown:
         raise OutputError(
-            f"The {source} is of another model or guide: it lacks parameters {missing or 'none'} and has {unknown or 'none'} that "
-            "this pair does not use. Load it with the model and guide that it was made with."
+            f"The {source} is of another model or guide: it lacks parameters {missing or 'none'} and has "
+            f"{unknown or 'none'} that this pair does not use. Load it with the model and guide that it was made with."
         )
     for name, leaf in params.items():
         value = values[name]
         if leaf.shape != value.shape:
             raise OutputError(
-                f"Parameter '{name}': expected shape {tuple(leaf.shape)}, got {tuple(value.shape)} from the {source}. Load it with the "
-                "model, guide and data sizes that it was made with."
+                f"Parameter '{name}': expected shape {tuple(leaf.shape)}, got {tuple(value.shape)} from the {source}. "
+                "Load it with the model, guide and data sizes that it was made with."
             )
         leaf.copy_(value.to(leaf.device, leaf.dtype))
 
 
 def modules_of(*programs: Callable) -> dict[str, nn.Module]:
-    """The programs that are modules, or methods of one: ``{"model": ..., "guide": ...}``, for buffers, devices and dropout."""
+    """The programs that are modules, or methods of one, as ``{"model": ..., "guide": ...}``."""
     found: dict[str, nn.Module] = {}
     for label, program in zip(("model", "guide"), programs, strict=True):
         program = poutine.unwrap(program)

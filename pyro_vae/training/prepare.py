@@ -1,4 +1,4 @@
-"""Everything before the first step: the guide made, the pair looked at once with validation on, its parameters found."""
+"""Everything before the first step: the guide made, the pair run once with validation on, its parameters found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pyro_vae.training.scales import check_scales
 
 @dataclass(frozen=True)
 class Prepared:
-    """A pair that is ready to be fitted: ``params`` are its live leaves, ``constraints`` those of the param store's among them."""
+    """A pair that is ready to be fitted; ``params`` are its live leaves."""
 
     objective: Objective
     batches: WholeData | Minibatches
@@ -64,8 +64,8 @@ def prepare(
 ) -> Prepared:
     """Make the guide if it is a name, move everything, run the pair once with validation on and find its parameters.
 
-    Random numbers and buffers stay as they were. Raises :class:`~pyro_vae.errors.ModelError` naming the site or plate when the pair cannot
-    be fitted.
+    Random numbers and buffers stay as they were. Raises :class:`~pyro_vae.errors.ModelError` naming the site or plate
+    when the pair cannot be fitted.
     """
     if not callable(model):
         raise ModelError(f"model: expected a callable, got {type(model).__name__}.")
@@ -77,8 +77,8 @@ def prepare(
     params, _ = _look(objective, batches)
     if not params:
         raise ModelError(
-            "There is nothing to fit: neither guide nor model has a parameter. Add pyro.param to the guide, or use an automatic guide "
-            'such as "auto_normal".'
+            "There is nothing to fit: neither guide nor model has a parameter. Add pyro.param to the guide, or use an "
+            'automatic guide such as "auto_normal".'
         )
     if isinstance(batches, Minibatches):
         check_scales(model, made, batches.loader, batches.peek())

@@ -12,7 +12,7 @@ SMOOTHING = 0.98  # about the last 50 steps
 
 
 def smoothed(bound: Sequence[float] | np.ndarray) -> np.ndarray:
-    r"""The exponentially weighted mean of a series, without a start-up bias: :math:`\sum_s \gamma^{t-s} b_s / \sum_s \gamma^{t-s}`.
+    r"""The exponentially weighted mean of a series, :math:`\sum_s \gamma^{t-s} b_s / \sum_s \gamma^{t-s}`.
 
     >>> smoothed([1.0, 1.0, 1.0]).tolist()
     [1.0, 1.0, 1.0]
@@ -62,7 +62,10 @@ class _RichBar(Bar):
 
 @contextmanager
 def progress_bar(wanted: bool | None, title: str) -> Iterator[Bar]:
-    """A bar for one run. ``wanted`` None draws on a terminal or in a notebook and is silent elsewhere; True and False insist."""
+    """A bar for one run.
+
+    ``wanted`` None draws on a terminal or in a notebook and is silent elsewhere; True and False insist.
+    """
     if wanted is False:
         yield Bar()
         return

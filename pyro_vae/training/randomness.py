@@ -50,7 +50,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 @contextmanager
 def own_randomness(seed: int | None) -> Iterator[None]:
-    """With a seed: seed every generator, and leave each as it was before. Without one: draw on as the program was drawing.
+    """With a seed: seed every generator, and leave each as it was. Without one: draw on as the program was drawing.
 
     >>> import torch
     >>> before = torch.get_rng_state()

@@ -1,4 +1,4 @@
-"""What a fit leaves: the history, the fitted values, the bound with its standard error, and the way to posterior draws."""
+"""What a fit leaves: history, fitted values, the bound with its standard error, and the way to posterior draws."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pyro_vae.training.progress import smoothed
 
 @dataclass(frozen=True)
 class History:
-    """One entry per step: the bound (nats, full-data scale, before the step), the time since the start, and how large the step was.
+    """One entry per step: the bound before it (nats), seconds since the start, and how large the step was.
 
     ``smoothed`` is the bound's exponentially weighted mean over about 50 steps; ``gradient_norm`` is before clipping.
     """
@@ -51,12 +51,13 @@ class History:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted guide (and model). Made by :func:`~pyro_vae.fit`; the fitted values are in the modules and in Pyro's param store.
+    """A fitted guide (and model), made by :func:`~pyro_vae.fit`; its values are in the modules and the param store.
 
-    ``params`` are the fitted values as the programs see them (a scale is positive); ``values`` and ``leaves`` are the same unconstrained, as
-    copies and as the live tensors. ``bound`` is the mean of about 1000 fresh draws with
-    standard error ``bound_se``, in nats at full-data scale. ``converged`` says that the bound had stopped moving; ``reason`` why the
-    run ended, in one sentence. ``averaged`` says that the values are the mean of the run's tail. ``seconds`` covers the steps.
+    ``params`` are the fitted values as the programs see them (a scale is positive); ``values`` and ``leaves`` are the
+    same unconstrained, as copies and as the live tensors. ``bound`` is the mean of about 1000 fresh draws with
+    standard error ``bound_se``, in nats at full-data scale. ``converged`` says that the bound had stopped moving;
+    ``reason`` why the run ended, in one sentence. ``averaged`` says that the values are the mean of the run's tail.
+    ``seconds`` covers the steps.
     """
 
     model: Callable
@@ -94,11 +95,12 @@ class Fit:
         return self.objective.elbo.num_particles
 
     def posterior(self, draws: int = 4000, *, data: Any = None, seed: int | None = None, **options: Any) -> Any:
-        """Draws from the fitted guide as an ``xarray.DataTree``; see :func:`~pyro_vae.sample_posterior` for groups and options.
+        """Draws from the fitted guide as a ``DataTree``; groups and options: :func:`~pyro_vae.sample_posterior`.
 
         Args:
             draws: S, the number of draws.
-            data: arguments of model and guide if not those of the fit. A fit on a ``DataLoader`` uses its whole dataset as one batch.
+            data: arguments of model and guide if not those of the fit. A fit on a ``DataLoader`` uses its whole
+                dataset as one batch.
             seed: None takes the fit's.
 
         The draws are the fit's own, even if the param store was cleared or the guide trained on since.
@@ -136,7 +138,7 @@ class Fit:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The fitted values in modules and param store for a block; before and after, both are as the program has them."""
+        """The fitted values in modules and param store for a block; afterwards both are as they were."""
         store = pyro.get_param_store()
         state: Any = store.get_state()
         ours = {name: leaf for name, leaf in self.leaves.items() if name in self.constraints}

@@ -44,7 +44,7 @@ def fit_tree(fit: Fit, settings: Mapping[str, Any] | None = None) -> dict[str, A
 
 
 def run_tree(run: Run, prepared: Prepared, settings: Mapping[str, Any], starts: Mapping[str, Any]) -> dict[str, Any]:
-    """A run in progress: everything that its next step depends on. ``starts`` says which start this is and which was best so far."""
+    """A run in progress: everything that its next step depends on. ``starts``: which start this is, which was best."""
     return {
         **_head("run", settings),
         "params": copy_of(run.state.params),
@@ -97,12 +97,12 @@ def resume_run(tree: Mapping[str, Any], prepared: Prepared, run: Run) -> None:
 
 
 def same_settings(saved: Mapping[str, Any], now: Mapping[str, Any], path: Any) -> None:
-    """Refuse to resume with other options: the run would be neither the old one nor a new one. More ``steps`` are allowed."""
+    """Refuse to resume with other options; more ``steps`` are allowed."""
     for name, value in now.items():
         if name in saved and saved[name] != value and name != "steps":
             raise OptionError(
-                f"resume={str(path)!r}: the saved run has {name}={saved[name]!r}, this call {name}={value!r}. Call fit with the same "
-                "options, or start anew without resume."
+                f"resume={str(path)!r}: the saved run has {name}={saved[name]!r}, this call {name}={value!r}. "
+                "Call fit with the same options, or start anew without resume."
             )
 
 

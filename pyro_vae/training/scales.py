@@ -1,4 +1,4 @@
-"""Minibatches must say how much data they stand for; otherwise the prior of a global latent is counted once per batch."""
+"""Minibatches must say how much data they stand for, or the prior of a global latent counts once per batch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pyro_vae.training.randomness import kept_randomness
 
 
 def check_scales(model: Callable, guide: Callable, loader: DataLoader, arguments: Arguments) -> None:
-    """Refuse a ``DataLoader`` for a model with global latents whose data plate has the batch's size instead of the dataset's.
+    """Refuse a ``DataLoader`` for a model with global latents whose data plate has the batch's size, not the dataset's.
 
-    Raises :class:`~pyro_vae.errors.ModelError` with the line to write. A model without global latents (a VAE with ``plate(len(x))``) is
-    left alone: nothing in it is counted twice.
+    Raises :class:`~pyro_vae.errors.ModelError` with the line to write. A model without global latents (a VAE with
+    ``plate(len(x))``) is left alone: nothing in it is counted twice.
     """
     rows = _dataset_size(loader)
     present = _batch_size(arguments)
@@ -38,9 +38,9 @@ def check_scales(model: Callable, guide: Callable, loader: DataLoader, arguments
     where = f"plate '{plate.name}' has size {plate.full_size}" if plate else f"site '{first}' is in no plate"
     name = plate.name if plate else "data"
     raise ModelError(
-        f"The DataLoader gives batches of {present} of {rows} rows, and {where}: the prior of '{whole[0].name}' would be counted once per "
-        f'batch. Write `with pyro.plate("{name}", size={rows}, subsample=batch):` in the model (and around local latents in the guide), '
-        f"where batch is the batch's tensor: its log-probabilities are then scaled by {rows}/{present}."
+        f"The DataLoader gives batches of {present} of {rows} rows, and {where}: the prior of '{whole[0].name}' "
+        f'would be counted once per batch. Write `with pyro.plate("{name}", size={rows}, subsample=batch):` in the '
+        f"model (and around local latents in the guide), where batch is the batch's tensor: its log-probabilities are then scaled by {rows}/{present}."
     )
 
 

@@ -1,8 +1,9 @@
 """Learning-rate schedules: a factor on the optimiser's learning rate, as a function of where the run is.
 
-A run has two phases. It *searches* until the stopping rule says that the bound is flat (or its share of the steps is used up), then
-*settles*. ``"settle"`` holds the learning rate while searching and lets it fall while settling: the rule then never mistakes a falling
-learning rate for a finished fit. Schedules that are functions of the whole run (``"cosine"``, ...) have nothing to stop early.
+A run has two phases. It *searches* until the stopping rule says that the bound is flat (or its share of the steps is
+used up), then *settles*. ``"settle"`` holds the learning rate while searching and lets it fall while settling: the
+rule then never mistakes a falling learning rate for a finished fit. Schedules that are functions of the whole run
+(``"cosine"``, ...) have nothing to stop early.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ LAST = 0.01  # the factor at the end of a run
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a run is: ``step`` of at most ``steps``, and how far through settling it is (0 while searching, 1 at the end)."""
+    """Where a run is: ``step`` of at most ``steps``; ``settled`` is 0 while it searches and 1 at the end."""
 
     step: int
     steps: int
@@ -60,9 +61,9 @@ SCHEDULES = {
 def schedule_from(choice: str | Callable[[int, int], float]) -> Schedule:
     """A schedule by name, or of a function ``(step, steps) -> factor``.
 
-    ``"settle"`` (the default) holds the rate until the bound is flat, then lets it fall exponentially to 1 %; ``"constant"`` never
-    changes it; ``"cosine"``, ``"exponential"`` and ``"linear"`` fall to 1 % over the whole run. Raises
-    :class:`~pyro_vae.errors.OptionError` with the nearest names.
+    ``"settle"`` (the default) holds the rate until the bound is flat, then lets it fall exponentially to 1 %;
+    ``"constant"`` never changes it; ``"cosine"``, ``"exponential"`` and ``"linear"`` fall to 1 % over the whole run.
+    Raises :class:`~pyro_vae.errors.OptionError` with the nearest names.
 
     >>> schedule_from("cosine").factor(Moment(step=50, steps=100, settled=0.0))
     0.505

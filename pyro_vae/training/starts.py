@@ -50,7 +50,7 @@ class Outcome:
 
 
 class Starts:
-    """The starts of one fit, run one after another from one stream of random numbers: the first is the fit without restarts."""
+    """The starts of one fit, one after another from one random stream: the first is the fit without restarts."""
 
     def __init__(self, prepared: Prepared, data: Any, options: FitOptions):
         self.prepared = prepared
@@ -200,7 +200,7 @@ def fit_from_tree(prepared: Prepared, data: Any, tree: dict[str, Any]) -> Fit:
 
 
 def with_laplace(result: Fit, prepared: Prepared) -> Fit:
-    """A Laplace approximation is finished at the mode: the Gaussian with the negative inverse Hessian there becomes the guide."""
+    """A Laplace approximation is finished at the mode: the Gaussian with that curvature becomes the guide."""
     if not isinstance(result.guide, AutoLaplaceApproximation):
         return result
     args, kwargs = prepared.batches.peek()
@@ -208,8 +208,8 @@ def with_laplace(result: Fit, prepared: Prepared) -> Fit:
         guide = result.guide.laplace_approximation(*args, **kwargs)
     except (torch.linalg.LinAlgError, RuntimeError) as error:
         raise ModelError(
-            f"auto_laplace: the Hessian of the log joint at the mode is not negative definite ({error}). The mode lies at the edge or on a "
-            'ridge; use "auto_multivariate_normal".'
+            f"auto_laplace: the Hessian of the log joint at the mode is not negative definite ({error}). The mode "
+            'lies at the edge or on a ridge; use "auto_multivariate_normal".'
         ) from error
     objective = Objective(result.model, guide, prepared.objective.elbo)
     bound = evaluate(objective, prepared.batches)

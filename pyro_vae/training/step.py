@@ -1,7 +1,7 @@
-"""Steps of a fit: draw, differentiate, move the parameters. The eager steps are here; compiled ones can stand in for them.
+"""Steps of a fit: draw, differentiate, move the parameters. Eager steps are here; compiled ones can stand in.
 
-A stepper is a function from (state, batches, moments) to the same state moved on. It reads nothing else, so any implementation that moves
-the state alike can take its place: see :class:`Stepper`.
+A stepper is a function from (state, batches, moments) to the same state moved on. It reads nothing else, so any
+implementation that moves the state alike can take its place: see :class:`Stepper`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StepState:
 
 @dataclass(frozen=True)
 class StepPlan:
-    """What is decided ahead of one step: the factor on the learning rate, and whether the iterate goes into the tail average."""
+    """What is decided ahead of a step: the factor on the learning rate; whether its iterate enters the tail average."""
 
     factor: float
     averaged: bool
@@ -51,7 +51,10 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class Fault:
-    """A step that could not be taken. The parameters are those before it, but for an interrupt, which may come halfway through."""
+    """A step that could not be taken.
+
+    The parameters are those before it, but for an interrupt, which may come halfway through.
+    """
 
     kind: str  # "bound", "gradient", "error" or "interrupt"
     arguments: Arguments = ((), {})
@@ -62,7 +65,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Taken:
-    """One step taken: the bound before the parameters moved (nats), the gradient's norm before clipping, the learning rate."""
+    """One step taken: the bound before it (nats), the gradient's norm before clipping, the learning rate."""
 
     bound: float
     gradient_norm: float
@@ -137,8 +140,8 @@ class EagerStepper:
 def _gradients(loss: Tensor, leaves: Parameters) -> dict[str, Tensor | None]:
     if not loss.requires_grad or not leaves:
         raise ModelError(
-            "There is nothing to fit: neither guide nor model has a parameter that the bound depends on. Add pyro.param to the guide, or "
-            'use an automatic guide such as "auto_normal".'
+            "There is nothing to fit: neither guide nor model has a parameter that the bound depends on. Add "
+            'pyro.param to the guide, or use an automatic guide such as "auto_normal".'
         )
     grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     return dict(zip(leaves, grads, strict=True))
@@ -148,8 +151,8 @@ def _warn_unused(grads: dict[str, Tensor | None]) -> None:
     unused = [name for name, grad in grads.items() if grad is None]
     if unused:
         warnings.warn(
-            f"The bound does not depend on parameters {', '.join(unused)}: they stay as they are. If a module was made anew under an old "
-            "name, pyro.clear_param_store() forgets the old one.",
+            f"The bound does not depend on parameters {', '.join(unused)}: they stay as they are. If a module was made "
+            "anew under an old name, pyro.clear_param_store() forgets the old one.",
             stacklevel=2,
         )
 

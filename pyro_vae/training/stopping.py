@@ -1,4 +1,4 @@
-"""When has the bound stopped moving? A rule reads the bound's history at a constant learning rate and says yes or no."""
+"""When has the bound stopped moving? A rule reads its history at a constant learning rate and says yes or no."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ StopRule = Callable[[np.ndarray], bool]
 
 @dataclass(frozen=True)
 class Flat:
-    r"""Stop when running on as long again as the last window would gain less than ``tolerance`` nats, with 97.5 % confidence.
+    r"""Stop when another window of steps would gain less than ``tolerance`` nats, with 97.5 % confidence.
 
-    The last half of the history is cut into two windows of equal length, with means :math:`m_1` (older) and :math:`m_2` and standard
-    errors :math:`s_1, s_2` from the means of ten batches each, which holds for autocorrelated steps. The rule says yes when
+    The last half of the history is cut into two windows of equal length, with means :math:`m_1` (older) and
+    :math:`m_2` and standard errors :math:`s_1, s_2` from the means of ten batches each, which holds for
+    autocorrelated steps. The rule says yes when
 
     .. math:: m_2 - m_1 + 2 \sqrt{s_1^2 + s_2^2} < t + 10^{-5} |m_2|.
 
-    A small difference is not enough: noise must be small enough to rule out a larger one. Windows grow with the run, so a slow drift is
-    found sooner or later, and a bound too noisy to judge within the run is not judged: the number of steps ends it. Steps beyond the
-    window's 2 % and 98 % quantiles are pulled in to them, because single draws of a heavy-tailed bound would hide everything else.
+    A small difference is not enough: noise must be small enough to rule out a larger one. Windows grow with the run,
+    so a slow drift is found sooner or later, and a bound too noisy to judge within the run is not judged: the number
+    of steps ends it. Steps beyond the window's 2 % and 98 % quantiles are pulled in to them, because single draws of
+    a heavy-tailed bound would hide everything else.
 
     Args:
         tolerance: t in nats.
@@ -36,7 +38,7 @@ class Flat:
     (True, False)
     """
 
-    tolerance: float = 0.2
+    tolerance: float = 0.1
     window: int = 100
 
     def __call__(self, bound: np.ndarray) -> bool:
@@ -54,7 +56,7 @@ class Flat:
 
 
 def batch_means_error(series: np.ndarray, batches: int = 10) -> float:
-    """The standard error of a series' mean from the means of consecutive batches; autocorrelation within a batch is taken up."""
+    """The standard error of a series' mean, from the means of consecutive batches: it allows for autocorrelation."""
     size = len(series) // batches
     means = series[len(series) - size * batches :].reshape(batches, size).mean(1)
     return float(means.std(ddof=1) / math.sqrt(batches))
@@ -67,9 +69,7 @@ def rule_from(stop: str | StopRule | None) -> StopRule | None:
     if isinstance(stop, str):
         if stop == "auto":
             return Flat()
-        raise OptionError(
-            f"stop {stop!r} is not known: expected 'auto', None or a rule such as pyro_vae.training.Flat(tolerance=0.05)."
-        )
+        raise OptionError(f"stop {stop!r} is not known: expected 'auto', None or a rule such as Flat(tolerance=0.05).")
     if callable(stop):
         return stop
     raise OptionError(f"stop: expected 'auto', None or a function of the bound's history, got {type(stop).__name__}.")
