@@ -29,17 +29,18 @@ _WITH_MODEL = re.compile(r"(?P<source>.+?)(?::(?P<model>[A-Za-z_]\w*))?")
 class Program:
     """A model program, loaded: what ``fit``, ``nuts`` and ``compare`` need, and what is known about its posterior.
 
-    ``model`` and ``guides`` are called with ``**data``, which ``load()`` in the file returned. ``baseline_model`` is
-    the same posterior of the same names in coordinates that NUTS likes. ``coords`` and ``dims`` label the variables.
-    ``reference`` is the contents of ``reference/<name>.json`` beside the file: values with where they come from.
-    ``exact_draws(n, seed)`` gives n exact draws, ``{name: [n, *shape]}``. ``story`` is the file's docstring.
+    ``model`` and ``guides`` are called with ``data``, the dict of keyword arguments that ``load()`` in the file
+    returned. ``baseline_model`` is the same posterior of the same names in coordinates that NUTS likes. ``coords`` and
+    ``dims`` label the variables. ``reference`` is the contents of ``reference/<name>.json`` beside the file: values
+    with where they come from. ``exact_draws(n, seed)`` gives n exact draws, ``{name: [n, *shape]}``. ``story`` is the
+    file's docstring.
     """
 
     name: str
-    path: Path
+    path: Path | None
     model: Callable
     guides: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Any = field(default_factory=dict)
     baseline_model: Callable | None = None
     coords: Mapping[str, Any] = field(default_factory=dict)
     dims: Mapping[str, list[str]] = field(default_factory=dict)

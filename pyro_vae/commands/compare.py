@@ -1,0 +1,82 @@
+"""``pyro-vae compare``: the report on a program's guides."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyro_vae.commands.progress import saying
+
+if TYPE_CHECKING:
+    from pyro_vae.studies import Comparison, ComparisonInterrupted
+
+WORST_LAST = ("trusted", "reweight", "untrusted", "none")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, print, write; 1 if a verdict is at or below ``--fail-on``."""
+    from pyro_vae.catalogue import load_program
+    from pyro_vae.studies.folder import check_folder
+
+    if arguments.out is not None:  # before torch is imported, and long before the work
+        check_folder(arguments.out)
+    program = load_program(arguments.program)
+    out = check_folder(arguments.out or f"{program.name.replace(':', '-')}-report")
+
+    from pyro_vae.studies import ComparisonInterrupted, compare
+
+    try:
+        with saying(arguments.quiet):
+            comparison = compare(
+                program,
+                guides=None if arguments.guide is None else [name.strip() for name in arguments.guide.split(",")],
+                baseline=arguments.baseline,
+                estimator=arguments.estimator,
+                num_particles=arguments.particles,
+                steps=arguments.steps,
+                learning_rate=arguments.learning_rate,
+                restarts=arguments.restarts,
+                guide_draws=arguments.guide_draws,
+                engine=arguments.engine,
+                chains=arguments.chains,
+                draws=arguments.draws,
+                warmup=arguments.warmup,
+                target_accept=arguments.target_accept,
+                seed=arguments.seed,
+                progress=False if arguments.quiet else None,
+            )
+    except ComparisonInterrupted as stop:
+        raise KeyboardInterrupt(_kept(stop, out)) from stop
+    _show(comparison, out)
+    return int(_failed(comparison, arguments.fail_on))
+
+
+def _show(comparison: Comparison, out: Path) -> None:
+    from pyro_vae.report import print_report
+
+    print_report(comparison.content())
+    comparison.save(out)
+    print(f"\nThe report: {out / 'report.html'}\nFigures, draws and tables: {out}")  # noqa: T201
+
+
+def _failed(comparison: Comparison, fail_on: str | None) -> bool:
+    if fail_on is None:
+        return False
+    return any(
+        WORST_LAST.index(verdict.level) >= WORST_LAST.index(fail_on) for verdict in comparison.verdicts.values()
+    )
+
+
+def _kept(stop: ComparisonInterrupted, out: Path) -> str:
+    """Write the fits so far, and say where they are."""
+    from pyro_vae.studies.folder import file_name
+
+    if not stop.fits:
+        return "interrupted before the first fit; nothing was written."
+    folder = out.with_name(f"{out.name}-interrupted")
+    lines = ["interrupted. No report was written; the fits so far are kept (pv.load_fit reads them):"]
+    for name, fit in stop.fits.items():
+        path = fit.save(folder / f"{file_name(name)}.safetensors")
+        lines.append(f"  {path}: {fit.steps} steps, bound {fit.bound:.2f}")
+    return "\n".join(lines)

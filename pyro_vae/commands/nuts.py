@@ -1,0 +1,51 @@
+"""``pyro-vae nuts``: the model, sampled."""
+
+from __future__ import annotations
+
+import argparse
+
+from pyro_vae.commands.files import check_file
+from pyro_vae.commands.progress import saying
+from pyro_vae.commands.tables import print_parameters
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Sample, print the posterior and whether the chains count, write the draws if asked to."""
+    if arguments.out is not None:
+        check_file(arguments.out)
+    from pyro_vae.catalogue import load_program
+
+    program = load_program(arguments.program)
+
+    from pyro_vae.mcmc import nuts
+    from pyro_vae.posterior.convergence import chain_health
+    from pyro_vae.posterior.datatree import save
+
+    with saying(arguments.quiet):
+        tree = nuts(
+            program.model,
+            program.data,
+            chains=arguments.chains,
+            draws=arguments.draws,
+            warmup=arguments.warmup,
+            target_accept=arguments.target_accept,
+            seed=arguments.seed,
+            engine=arguments.engine,
+            progress=False if arguments.quiet else None,
+            baseline_model=program.baseline_model,
+            coords=dict(program.coords),
+            dims=dict(program.dims),
+        )
+    health = chain_health(tree)
+    print_parameters(tree, chains=True)
+    _say(str(tree.attrs.get("how", "")))
+    _say("The chains count as a baseline." if health.counts else "The chains do not count as a baseline:")
+    for reason in health.reasons:
+        _say(f"  {reason}")
+    if arguments.out is not None:
+        _say(f"The draws: {save(tree, arguments.out)}")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201

@@ -1,0 +1,23 @@
+"""What a person asks in one call, put together from the layers below: ``compare``."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyro_vae.studies.comparing import compare as compare
+    from pyro_vae.studies.comparison import Comparison as Comparison
+    from pyro_vae.studies.interruption import ComparisonInterrupted as ComparisonInterrupted
+
+_HOME = {
+    "Comparison": "comparison",
+    "ComparisonInterrupted": "interruption",
+    "compare": "comparing",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,76 @@
+"""Where the baseline comes from: NUTS now, a run or a file that is there already, or a program's exact draws."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pyro.infer import MCMC
+
+from pyro_vae.catalogue import Program
+from pyro_vae.errors import OptionError
+from pyro_vae.posterior.datatree import load
+from pyro_vae.studies.options import Options
+
+Baseline = xr.DataTree | MCMC | str | os.PathLike | None
+
+
+def check_baseline_option(baseline: Baseline, program: Program) -> Baseline:
+    """Refuse now what cannot be a baseline later; None becomes what it stands for. A file is read.
+
+    Raises :class:`~pyro_vae.errors.OptionError`, or :class:`~pyro_vae.errors.OutputError` naming a file that cannot be read.
+    """
+    if baseline is None:
+        return "reference" if program.exact_draws is not None else "nuts"
+    if isinstance(baseline, str) and baseline == "reference" and program.exact_draws is None:
+        raise OptionError(
+            f"baseline='reference': {program.name} has no exact draws. Leave it out to run NUTS, or give the program a function "
+            "exact_draws(n, seed) that returns {name: array [n, *shape]}."
+        )
+    if isinstance(baseline, str) and baseline in ("reference", "nuts"):
+        return baseline
+    if isinstance(baseline, (str, os.PathLike)):
+        tree = load(baseline)
+        tree.attrs.setdefault("how", f"read from {baseline}")
+        return tree
+    if isinstance(baseline, (xr.DataTree, MCMC)):
+        return baseline
+    raise OptionError(
+        "baseline: expected 'nuts', 'reference', the path of a netCDF file, a DataTree or a pyro.infer.MCMC that has run, got "
+        f"{type(baseline).__name__}."
+    )
+
+
+def baseline_draws(baseline: Baseline, program: Program, data: Any, options: Options) -> xr.DataTree:
+    """The baseline's draws as a ``DataTree``; ``baseline`` as :func:`check_baseline_option` returned it."""
+    labels = {"coords": dict(program.coords), "dims": dict(program.dims)}
+    if isinstance(baseline, xr.DataTree):
+        return baseline
+    if isinstance(baseline, MCMC):
+        from pyro_vae.mcmc import from_mcmc
+
+        return from_mcmc(baseline, program.model, data, **labels)
+    if baseline == "reference":
+        assert program.exact_draws is not None
+        return exact_tree(program.exact_draws, program, data, options, labels)
+    from pyro_vae.mcmc import nuts
+
+    return nuts(
+        program.model,
+        data,
+        seed=options.seed,
+        progress=options.progress,
+        baseline_model=program.baseline_model,
+        **options.nuts,
+        **labels,
+    )
+
+
+def exact_tree(
+    exact_draws: Callable, program: Program, data: Any, options: Options, labels: dict[str, Any]
+) -> xr.DataTree:
+    """A program's exact draws, with what the model says about them (predictive draws, log-likelihood), as NUTS's would be."""
+    raise NotImplementedError

@@ -1,0 +1,227 @@
+"""``compare``: fit every guide, draw the baseline, judge each guide on it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pyro
+import xarray as xr
+
+from pyro_vae.catalogue import Program
+from pyro_vae.diagnostics import check_baseline, judge
+from pyro_vae.errors import PyroVaeError
+from pyro_vae.posterior.draws import sample_posterior
+from pyro_vae.studies.baselines import Baseline, baseline_draws, check_baseline_option
+from pyro_vae.studies.comparison import Comparison
+from pyro_vae.studies.inputs import guides_of, program_of, rows_of
+from pyro_vae.studies.interruption import ComparisonInterrupted
+from pyro_vae.studies.options import Options, options_of
+from pyro_vae.studies.parameters import refuse_learned_parameters, refuse_untrained, store_copy
+from pyro_vae.studies.record import Record
+from pyro_vae.training import Fit, FitInterrupted, fit
+
+_log = logging.getLogger(__name__)
+
+
+def compare(
+    model: Callable | Program | str | Path,
+    data: Any = None,
+    *,
+    guides: Mapping[str, Any] | Iterable[Any] | Any | None = None,
+    baseline: Baseline = None,
+    refit: bool = True,
+    estimator: Any = None,
+    num_particles: int | None = None,
+    steps: int | None = None,
+    epochs: int | None = None,
+    optimizer: Any = None,
+    learning_rate: float | None = None,
+    restarts: int | None = None,
+    stop: Any = "auto",
+    compile: bool | None = None,
+    device: Any = None,
+    guide_draws: int = 4000,
+    engine: str = "nutpie",
+    chains: int = 4,
+    draws: int = 1000,
+    warmup: int = 1000,
+    target_accept: float = 0.8,
+    seed: int | None = None,
+    progress: bool | None = None,
+    baseline_model: Callable | None = None,
+    coords: Mapping[str, Any] | None = None,
+    dims: Mapping[str, Any] | None = None,
+) -> Comparison:
+    r"""Fit the guides, sample the same model with NUTS, and say of each guide whether it can be trusted.
+
+    A guide is trusted if for every parameter :math:`|\Delta\text{mean}| + 2\,\text{MCSE} < .3` sd and the ratio of sds is within a factor
+    of 1.3; to be reweighted if that holds after importance weighting and :math:`\hat k < .7`; untrusted otherwise. There is no verdict if
+    the baseline has not converged.
+
+    Args:
+        model: a Pyro program; or the name or path of a model program, or a loaded one, with its data, labels and guides.
+        data: what model and guides are called with, see :func:`~pyro_vae.fit`.
+        guides: a dict of guides, or a list; each a callable, an automatic guide or its name. Default: the program's own, else
+            ``auto_normal`` (mean-field) and ``auto_multivariate_normal`` (full-rank).
+        baseline: ``"nuts"``; ``"reference"``, a program's exact draws, which is the default where it has them; the path of a
+            netCDF file; a ``DataTree``; or a ``pyro.infer.MCMC`` that has run.
+        refit: False judges the guides as they are, trained already. Nothing in them or the param store changes.
+        estimator: and ``num_particles``, ``steps``, ``epochs``, ``optimizer``, ``learning_rate``, ``restarts``, ``stop``, ``compile``,
+            ``device``: see :func:`~pyro_vae.fit`.
+        guide_draws: draws of each guide.
+        engine: and ``chains``, ``draws`` (of each chain), ``warmup``, ``target_accept``: see :func:`~pyro_vae.nuts`.
+        seed: repeats the comparison. None draws one, which the report records.
+        progress: None shows bars on a terminal.
+        baseline_model: the same posterior with the same names in coordinates that NUTS likes better.
+        coords: labels as in ArviZ, with ``dims``: ``coords={"school": [...]}``, ``dims={"theta": ["school"]}``.
+        dims: see ``coords``.
+
+    Each guide has a param store of its own; Pyro's stays as it was. Returns: the :class:`Comparison`.
+
+    Raises:
+        ModelError: naming guide and site, when a pair does not fit together.
+        DivergedError: naming guide, step and sites, when a bound becomes NaN or infinite.
+        ComparisonInterrupted: on Ctrl-C; its ``fits`` are the fits so far.
+        OptionError, ProgramError, OutputError: naming the option, program or file, before the work begins.
+
+    Source: for the use of k-hat, Yao, Vehtari, Simpson, Gelman, "Yes, but did it work?", ICML 2018.
+
+    >>> import pyro_vae as pv
+    >>> comparison = pv.compare("linear_regression", guides=["auto_multivariate_normal"], seed=0)
+    >>> comparison.verdicts["auto_multivariate_normal"].level
+    'trusted'
+    """
+    program = program_of(model, data, baseline_model=baseline_model, coords=coords, dims=dims)
+    options = options_of(
+        seed=seed,
+        refit=refit,
+        guide_draws=guide_draws,
+        progress=progress,
+        stop=stop,
+        fit={
+            "estimator": estimator,
+            "num_particles": num_particles,
+            "steps": steps,
+            "epochs": epochs,
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "restarts": restarts,
+            "compile": compile,
+            "device": device,
+        },
+        nuts={"engine": engine, "chains": chains, "draws": draws, "warmup": warmup, "target_accept": target_accept},
+    )
+    chosen = guides_of(guides, program)
+    return _Study(program, chosen, check_baseline_option(baseline, program), options).run()
+
+
+class _Study:
+    """One comparison as it goes: fits first, because they find a bad pair soonest; then the baseline; then the judgements."""
+
+    def __init__(self, program: Program, guides: Mapping[str, Any], baseline: Baseline, options: Options):
+        self.program = program
+        self.guides = guides
+        self.baseline = baseline
+        self.options = options
+        self.rows = rows_of(program.data)
+        self.record = Record(options)
+        self.fits: dict[str, Fit] = {}
+        self.posteriors: dict[str, xr.DataTree] = {}
+
+    def run(self) -> Comparison:
+        learned = refuse_learned_parameters(self.program.model, self.rows, self.guides, self.options.refit)
+        try:
+            for name, guide in self.guides.items():
+                with _named(name):
+                    self._fitted(name, guide) if self.options.refit else self._as_it_is(name, guide)
+            with self.record.timed("baseline"), self._place_of_baseline(learned):
+                _log.info("baseline: %s", self.baseline if isinstance(self.baseline, str) else "as given")
+                drawn = baseline_draws(self.baseline, self.program, self.rows, self.options)
+            return self._judged(drawn)
+        except KeyboardInterrupt as error:
+            if isinstance(error, FitInterrupted):
+                self.fits[next(name for name in self.guides if name not in self.fits)] = error.fit
+            raise ComparisonInterrupted("The comparison was interrupted; the fits so far are kept.", self.fits) from error
+
+    def _fitted(self, name: str, guide: Any) -> None:
+        _log.info("fitting %s", name)
+        options = self.options
+        with pyro.get_param_store().scope(), self.record.timed(f"fit of {name}"):
+            self.fits[name] = fit(
+                self.program.model,
+                guide,
+                self.program.data,
+                seed=options.seed,
+                progress=options.progress,
+                stop=options.stop,
+                **options.fit,
+            )
+        with self.record.timed(f"draws of {name}"):
+            # Not the seed of the fit: the draws that it was fitted on must not be those that it is judged by.
+            self.posteriors[name] = self.fits[name].posterior(
+                draws=options.guide_draws, data=self.rows, seed=options.seed + 1, **self._labels(), attrs={"guide": name}
+            )
+
+    def _as_it_is(self, name: str, guide: Any) -> None:
+        _log.info("drawing from %s", name)
+        with store_copy() as store, self.record.timed(f"draws of {name}"):
+            before = set(store)
+            self.posteriors[name] = sample_posterior(
+                self.program.model,
+                guide,
+                self.rows,
+                draws=self.options.guide_draws,
+                seed=self.options.seed + 1,
+                attrs={"guide": name},
+                **self._labels(),
+            )
+            refuse_untrained(name, guide, set(store) - before)
+
+    def _place_of_baseline(self, learned: bool) -> Any:
+        """The parameters that the model has while the baseline is drawn."""
+        if not self.options.refit:
+            return store_copy()
+        if learned:
+            return next(iter(self.fits.values())).in_place()
+        return pyro.get_param_store().scope()
+
+    def _labels(self) -> dict[str, Any]:
+        return {"coords": dict(self.program.coords), "dims": dict(self.program.dims)}
+
+    def _judged(self, drawn: xr.DataTree) -> Comparison:
+        exact = bool(drawn.attrs.get("exact"))
+        with self.record.timed("judgement"):
+            judgements = {
+                name: judge(
+                    name,
+                    tree,
+                    drawn,
+                    history=self.fits[name].history.bound if name in self.fits else None,
+                    exact_baseline=exact,
+                )
+                for name, tree in self.posteriors.items()
+            }
+        return Comparison(
+            title=self.program.name,
+            posteriors=self.posteriors,
+            baseline=drawn,
+            judgements=judgements,
+            health=check_baseline(drawn),
+            how=str(drawn.attrs.get("how", "as it was given")),
+            fits=self.fits,
+            run=self.record.table(self.fits, drawn),
+            reference=self.program.reference,
+            story=self.program.story,
+        )
+
+
+class _named(nullcontext):
+    """Put the guide's name before the message of an error."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, PyroVaeError) and error.args:
+            error.args = (f"Guide '{self.enter_result}': {error.args[0]}", *error.args[1:])

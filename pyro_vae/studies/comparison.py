@@ -1,0 +1,113 @@
+"""What a comparison found: verdicts, tables, draws; shown as text, pandas, HTML or a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from pyro_vae.diagnostics import Judgement, Verdict
+    from pyro_vae.posterior.convergence import ChainHealth
+    from pyro_vae.report.content import ReportContent
+    from pyro_vae.training import Fit
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The guides of one model, judged on one baseline. Made by :func:`~pyro_vae.compare`.
+
+    ``posteriors`` are the guides' draws and ``baseline`` the baseline's, as ``xarray.DataTree``; ``judgements`` hold per
+    guide the table, the importance weights and the verdict. ``fits`` are the fits by guide, empty with ``refit=False``.
+    ``health`` says whether the baseline counts, ``how`` in one sentence how it was reached. ``run`` is how it was run: versions,
+    seeds, options, seconds. ``reference`` is what is known exactly, for a program that says.
+    """
+
+    title: str
+    posteriors: Mapping[str, xr.DataTree]
+    baseline: xr.DataTree
+    judgements: Mapping[str, Judgement]
+    health: ChainHealth | None
+    how: str
+    fits: Mapping[str, Fit] = field(default_factory=dict, repr=False)
+    run: Mapping[str, str] = field(default_factory=dict, repr=False)
+    reference: Mapping[str, Any] | None = field(default=None, repr=False)
+    story: str = field(default="", repr=False)
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict per guide: ``.level``, ``.reason``, ``.parameter``."""
+        return {name: judgement.verdict for name, judgement in self.judgements.items()}
+
+    @property
+    def verdict(self) -> str:
+        """The verdicts in plain words, a line per guide."""
+        return "\n".join(f"{name}: {verdict.level}. {verdict.reason}" for name, verdict in self.verdicts.items())
+
+    def summary(self) -> pd.DataFrame:
+        """One row per guide and parameter, differences in sds of the baseline; the columns that begin with ``corrected_`` are
+        those of the importance-weighted draws.
+        """
+        import pandas as pd
+
+        tables = {}
+        for name, judgement in self.judgements.items():
+            table = judgement.table
+            if judgement.corrected is not None:
+                wanted = [key for key in ("mean", "sd", "delta_mean", "sd_ratio") if key in judgement.corrected]
+                table = table.join(judgement.corrected[wanted].add_prefix("corrected_"))
+            tables[name] = table
+        return pd.concat(tables, names=["guide", "parameter"])
+
+    def content(self) -> ReportContent:
+        """Everything that a report shows."""
+        from pyro_vae.report.content import ReportContent
+
+        return ReportContent(
+            title=self.title,
+            story=self.story,
+            verdict_text=self.verdict,
+            judgements=dict(self.judgements),
+            posteriors=dict(self.posteriors),
+            baseline=self.baseline,
+            health=self.health,
+            how=self.how,
+            histories={name: fit.history for name, fit in self.fits.items()},
+            run=dict(self.run),
+            reference=None if self.reference is None else dict(self.reference),
+        )
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report as one self-contained file; returns its path.
+
+        Raises :class:`~pyro_vae.errors.OutputError` naming the path.
+        """
+        from pyro_vae.report import write_html
+
+        path = Path(path)
+        write_html(self.content(), path)
+        return path
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``report.html``, ``figures/``, ``draws/`` (netCDF) and ``summary.csv``; returns the folder.
+
+        The folder is written beside its place and then renamed: it is whole or not there. An earlier report in its place is
+        replaced, anything else is left alone: :class:`~pyro_vae.errors.OutputError`.
+        """
+        from pyro_vae.posterior.datatree import save
+        from pyro_vae.report import save_figures
+        from pyro_vae.studies.folder import file_name, new_folder
+
+        content = self.content()
+        with new_folder(folder) as part:
+            self.to_html(part / "report.html")
+            save_figures(content, part / "figures")
+            save(self.baseline, part / "draws" / "baseline.nc")
+            for name, tree in self.posteriors.items():
+                save(tree, part / "draws" / f"{file_name(name)}.nc")
+            self.summary().to_csv(part / "summary.csv")
+        return Path(folder)

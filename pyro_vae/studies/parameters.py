@@ -1,0 +1,54 @@
+"""Who owns which parameter during a comparison: guides theirs, the model its own, and the person's param store stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pyro
+from pyro.infer.autoguide import AutoGuide
+from torch import nn
+
+from pyro_vae.errors import ModelError
+from pyro_vae.particles import call_arguments, run_model
+from pyro_vae.training.parameters import seen_parameters
+from pyro_vae.training.randomness import kept_randomness
+
+
+@contextmanager
+def store_copy() -> Iterator[Any]:
+    """Pyro's param store with all that is in it, for a block that may add to it; afterwards it is as it was."""
+    store = pyro.get_param_store()
+    state: Any = store.get_state()
+    with store.scope({"params": dict(state["params"]), "constraints": dict(state["constraints"])}):
+        yield store
+
+
+def refuse_learned_parameters(model: Callable, data: Any, guides: Mapping[str, Any], refit: bool) -> bool:
+    """Whether the model has parameters of its own. Then there is one model per fit, and one baseline cannot serve two.
+
+    Raises :class:`~pyro_vae.errors.ModelError` naming such a parameter, when several guides are to be fitted.
+    """
+    args, kwargs = call_arguments(data)
+    with store_copy(), kept_randomness(), seen_parameters() as seen:
+        run_model(model, args, kwargs)
+    if seen.leaves and refit and len(guides) > 1:
+        raise ModelError(
+            f"The model learns '{next(iter(seen.leaves))}', so every guide is fitted together with a model of its own, and no one "
+            "baseline is right for all. Compare one guide at a time (NUTS then runs at the values that its fit found), or make it a "
+            "latent site with a prior."
+        )
+    return bool(seen.leaves)
+
+
+def refuse_untrained(name: str, guide: Callable, new: set[str]) -> None:
+    """With ``refit=False`` a guide whose parameters were made only now has not been trained."""
+    if isinstance(guide, AutoGuide) and guide.prototype_trace is None:
+        raise ModelError(f"'{name}' has never been called, so it is not trained. Train it, or let compare do so: refit=True.")
+    owner = getattr(pyro.poutine.unwrap(guide), "__self__", guide)
+    if new and not isinstance(owner, nn.Module):
+        raise ModelError(
+            f"'{name}' has the parameter '{min(new)}', which is not in Pyro's param store: it was made anew, untrained. Train the "
+            "guide in this process, load its parameters (pyro.get_param_store().load), or let compare fit it: refit=True."
+        )
