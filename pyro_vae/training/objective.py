@@ -29,7 +29,8 @@ class Objective:
         if isinstance(self.elbo, TraceELBO):
             estimate = self.elbo.estimate(self.model, self.guide, *args, **kwargs)
             return estimate.loss(), estimate.bound
-        loss = self.elbo.differentiable_loss(self.model, self.guide, *args, **kwargs)
+        differentiable_loss = self.elbo.differentiable_loss  # pyright: ignore[reportAttributeAccessIssue]
+        loss = differentiable_loss(self.model, self.guide, *args, **kwargs)
         return loss, -loss.detach()
 
     @property

@@ -65,7 +65,7 @@ def seen_parameters() -> Iterator[Seen]:
 def _leaf(value: Tensor) -> Tensor:
     unconstrained = getattr(value, "unconstrained", None)
     leaf = unconstrained() if callable(unconstrained) else None
-    return value if leaf is None else leaf
+    return leaf if isinstance(leaf, Tensor) else value
 
 
 def copy_of(params: Mapping[str, Tensor]) -> Parameters:

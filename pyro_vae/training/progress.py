@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -66,16 +67,13 @@ def progress_bar(wanted: bool | None, title: str) -> Iterator[Bar]:
 
     ``wanted`` None draws on a terminal or in a notebook and is silent elsewhere; True and False insist.
     """
-    if wanted is False:
+    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    if wanted is False or (wanted is None and not watched):
         yield Bar()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    if wanted is None and not (console.is_terminal or console.is_jupyter):
-        yield Bar()
-        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -84,5 +82,5 @@ def progress_bar(wanted: bool | None, title: str) -> Iterator[Bar]:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         yield _RichBar(progress, title)

@@ -40,7 +40,8 @@ def check_scales(model: Callable, guide: Callable, loader: DataLoader, arguments
     raise ModelError(
         f"The DataLoader gives batches of {present} of {rows} rows, and {where}: the prior of '{whole[0].name}' "
         f'would be counted once per batch. Write `with pyro.plate("{name}", size={rows}, subsample=batch):` in the '
-        f"model (and around local latents in the guide), where batch is the batch's tensor: its log-probabilities are then scaled by {rows}/{present}."
+        f"model (and around local latents in the guide), where batch is the batch's tensor: "
+        f"its log-probabilities are then scaled by {rows}/{present}."
     )
 
 

@@ -132,10 +132,7 @@ class Starts:
         said = "" if interrupted else faults.explain(fault, self.prepared.objective, run.state.params, step)
         run.state.restore_good()
         reason = f"interrupted at step {step}" if interrupted else f"diverged at step {step}"
-        recent = run.bound()[-100:]
-        last = float(smoothed(run.bound())[-1]) if step else float("nan")
-        error = float(recent.std(ddof=1) / np.sqrt(len(recent))) if len(recent) > 1 else float("nan")
-        outcome = self._outcome(run, Bound(last, error, recent), False, False, reason)
+        outcome = self._outcome(run, Bound(*recent_bound(run.bound()), run.bound()), False, False, reason)
         if not interrupted:
             return DivergedError(said, self._result(outcome))
         better = self.best is not None and self.best.bound > outcome.bound
@@ -189,6 +186,31 @@ def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None) 
         **kept,
     )
     return with_laplace(result, prepared)
+
+
+def unfinished_tree(tree: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint of a run in progress, read as a fit: the last smoothed bound stands for the final one."""
+    bound = history_of(tree).bound
+    last, error = recent_bound(bound)
+    result = {
+        "estimator": tree["settings"]["estimator"],
+        "num_particles": tree["settings"]["particles"],
+        "bound": last,
+        "bound_se": error,
+        "converged": False,
+        "reason": f"a checkpoint at step {len(bound)} of a run that did not end",
+        "averaged": False,
+        "seconds": tree["running"]["phase"]["seconds"],
+        "seed": tree["settings"]["seed"],
+    }
+    return {**tree, "result": result}
+
+
+def recent_bound(bound: np.ndarray) -> tuple[float, float]:
+    """The smoothed bound at the end of a history, and the standard error of its last 100 steps' mean."""
+    recent = bound[-100:]
+    error = float(recent.std(ddof=1) / np.sqrt(len(recent))) if len(recent) > 1 else float("nan")
+    return float(smoothed(bound)[-1]) if len(bound) else float("nan"), error
 
 
 def fit_from_tree(prepared: Prepared, data: Any, tree: dict[str, Any]) -> Fit:

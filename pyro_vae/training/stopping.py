@@ -21,7 +21,7 @@ class Flat:
     :math:`m_2` and standard errors :math:`s_1, s_2` from the means of ten batches each, which holds for
     autocorrelated steps. The rule says yes when
 
-    .. math:: m_2 - m_1 + 2 \sqrt{s_1^2 + s_2^2} < t + 10^{-5} |m_2|.
+    .. math:: \max(m_2 - m_1, 0) + 2 \sqrt{s_1^2 + s_2^2} < t + 10^{-5} |m_2|.
 
     A small difference is not enough: noise must be small enough to rule out a larger one. Windows grow with the run,
     so a slow drift is found sooner or later, and a bound too noisy to judge within the run is not judged: the number
@@ -39,7 +39,7 @@ class Flat:
     """
 
     tolerance: float = 0.1
-    window: int = 100
+    window: int = 200
 
     def __call__(self, bound: np.ndarray) -> bool:
         """True when the ``bound`` (nats, one per step at a constant learning rate) is flat."""
@@ -52,7 +52,7 @@ class Flat:
         older, newer = last[:window], last[window:]
         gain = newer.mean() - older.mean()
         error = math.hypot(batch_means_error(older), batch_means_error(newer))
-        return bool(gain + 2 * error < self.tolerance + 1e-5 * abs(newer.mean()))
+        return bool(max(gain, 0.0) + 2 * error < self.tolerance + 1e-5 * abs(newer.mean()))
 
 
 def batch_means_error(series: np.ndarray, batches: int = 10) -> float:
