@@ -7,19 +7,27 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.base import Claims as Claims
     from pyro_vae.estimators.base import Estimate as Estimate
     from pyro_vae.estimators.base import Estimator as Estimator
+    from pyro_vae.estimators.dreg import DReG as DReG
+    from pyro_vae.estimators.iwae import IWAE as IWAE
     from pyro_vae.estimators.names import by_name as by_name
+    from pyro_vae.estimators.renyi import Renyi as Renyi
     from pyro_vae.estimators.reparameterized import Reparameterized as Reparameterized
     from pyro_vae.estimators.score_function import ScoreFunction as ScoreFunction
     from pyro_vae.estimators.sticking_the_landing import StickingTheLanding as StickingTheLanding
+    from pyro_vae.estimators.vimco import VIMCO as VIMCO
 
 _HOME = {
     "AnalyticKL": "analytic_kl",
     "Claims": "base",
+    "DReG": "dreg",
     "Estimate": "base",
     "Estimator": "base",
+    "IWAE": "iwae",
+    "Renyi": "renyi",
     "Reparameterized": "reparameterized",
     "ScoreFunction": "score_function",
     "StickingTheLanding": "sticking_the_landing",
+    "VIMCO": "vimco",
     "by_name": "names",
 }
 __all__ = sorted(_HOME)

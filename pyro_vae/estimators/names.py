@@ -7,9 +7,13 @@ import difflib
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.analytic_kl import AnalyticKL
 from pyro_vae.estimators.base import Estimator
+from pyro_vae.estimators.dreg import DReG
+from pyro_vae.estimators.iwae import IWAE
+from pyro_vae.estimators.renyi import Renyi
 from pyro_vae.estimators.reparameterized import Reparameterized
 from pyro_vae.estimators.score_function import ScoreFunction
 from pyro_vae.estimators.sticking_the_landing import StickingTheLanding
+from pyro_vae.estimators.vimco import VIMCO
 
 BY_NAME: dict[str, Estimator] = {
     "reparameterized": Reparameterized(),
@@ -17,6 +21,10 @@ BY_NAME: dict[str, Estimator] = {
     "score-function": ScoreFunction(),
     "sticking-the-landing": StickingTheLanding(),
     "score-function:leave-one-out": ScoreFunction(baseline="leave-one-out"),
+    "iwae": IWAE(),
+    "dreg": DReG(),
+    "renyi": Renyi(),
+    "vimco": VIMCO(),
 }
 
 

@@ -1,0 +1,116 @@
+"""Importance weights of a table: over which plates they factor, and the K-sample bounds made of them. Torch only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pyro_vae.errors import EstimatorError
+from pyro_vae.estimators.base import Estimate
+from pyro_vae.particles.data import Factor, Particles, Plate, Site
+
+
+@dataclass(frozen=True)
+class SharedFrame:
+    """The plates that all sites share: a multi-sample bound is a sum over their rows of one bound per row.
+
+    ``scale`` is their N/B: it multiplies the bound of a row. Inside the logarithm it would sharpen the weights, and the
+    result would bound nothing.
+    """
+
+    plates: tuple[Plate, ...]
+
+    @property
+    def scale(self) -> float:
+        """The product of N/B over the shared plates."""
+        return math.prod(plate.scale for plate in self.plates)
+
+    def rows(self, factor: Factor) -> Tensor:
+        """A factor per particle and shared row, ``[K, *shared]``; ``poutine.scale`` included, the shared plates' N/B
+        not."""
+        value = factor.log_prob * factor.scale
+        names = [plate.name for plate in factor.axes]
+        shared = [plate.name for plate in self.plates]
+        inner = [axis for axis, name in enumerate(names, 1) if name not in shared]
+        value = value.sum(inner) if inner else value
+        kept = [name for name in names if name in shared]
+        return value.permute(0, *(kept.index(name) + 1 for name in shared))
+
+
+def shared_frame(particles: Particles) -> SharedFrame:
+    """The vectorised plates around every site. Raises :class:`~pyro_vae.errors.EstimatorError` naming plate and site
+    when another plate is subsampled: its rows cannot be scaled up inside a logarithm."""
+    factors = [
+        (site, factor) for site in particles.sites.values() for factor in (site.log_p, site.log_q) if factor is not None
+    ]
+    common = set.intersection(*({plate.name for plate in factor.axes} for _, factor in factors)) if factors else set()
+    frame = SharedFrame(tuple(plate for plate in factors[0][1].axes if plate.name in common) if factors else ())
+    for site, factor in factors:
+        for plate in factor.plates:
+            if plate.name not in common and plate.size != plate.full_size:
+                outside = next(other.name for other, f in factors if plate.name not in {p.name for p in f.axes})
+                raise EstimatorError(
+                    f"A multi-sample bound cannot take the subsample of plate '{plate.name}' ({plate.size} of "
+                    f"{plate.full_size} rows, "
+                    f"site '{site.name}'): site '{outside}' is outside it, so the weights do not factor over "
+                    f"its rows. Use all rows, or "
+                    "an estimator of the ELBO such as Reparameterized()."
+                )
+    return frame
+
+
+def log_weights(particles: Particles, frame: SharedFrame, log_p: str = "log_p", log_q: str = "log_q") -> Tensor:
+    """log p - log q per particle and shared row, ``[K, *shared]``; the fields may be frozen ones."""
+    terms = []
+    for site in particles.sites.values():
+        p, q = getattr(site, log_p), getattr(site, log_q)
+        terms += [frame.rows(p)] if p is not None else []
+        terms += [-frame.rows(q)] if q is not None else []
+    return torch.stack(terms).sum(0)
+
+
+def score_sites(particles: Particles) -> list[Site]:
+    """The guide's sites without a pathwise derivative."""
+    return [site for site in particles.sites.values() if site.log_q is not None and not site.reparameterised]
+
+
+def renyi_bound(log_w: Tensor, alpha: float = 0.0) -> Tensor:
+    r"""The K-sample variational Renyi bound per shared row, ``[*shared]``.
+
+    .. math:: \frac1{1-\alpha} \log \frac1K \sum_k w_k^{1-\alpha}
+
+    0 gives IWAE's bound, 1 the ELBO.
+    """
+    if alpha == 1.0:
+        return log_w.mean(0)
+    return (torch.logsumexp((1 - alpha) * log_w, 0) - math.log(log_w.shape[0])) / (1 - alpha)
+
+
+def left_out_bounds(log_w: Tensor, alpha: float = 0.0) -> Tensor:
+    """The bound with each particle's log-weight replaced by the mean of the others', ``[K, *shared]`` (VIMCO's
+    baseline)."""
+    count = log_w.shape[0]
+    others = (log_w.sum(0, keepdim=True) - log_w) / (count - 1)
+    replaced = log_w.unsqueeze(0).expand(count, *log_w.shape).clone()  # [left out, K, *shared]
+    index = torch.arange(count, device=log_w.device)
+    replaced[index, index] = others
+    return renyi_bound(replaced.transpose(0, 1), alpha)
+
+
+def multi_sample_estimate(particles: Particles, alpha: float = 0.0, log_q: str = "log_q") -> Estimate:
+    """A K-sample bound, differentiated through its weights, with VIMCO's score terms for sites without a pathwise
+    derivative."""
+    frame = shared_frame(particles)
+    log_w = log_weights(particles, frame)
+    value = renyi_bound(log_w.detach(), alpha)
+    live = log_w if log_q == "log_q" else log_weights(particles, frame, log_q=log_q)
+    surrogate = renyi_bound(live, alpha).sum()
+    scored = score_sites(particles)
+    if scored:
+        baseline = left_out_bounds(log_w.detach(), alpha) if particles.num_particles > 1 else torch.zeros_like(log_w)
+        score = torch.stack([frame.rows(replace(site.log_q, scale=1.0)) for site in scored if site.log_q]).sum(0)
+        surrogate = surrogate + (score * (value - baseline)).sum()
+    return Estimate(-frame.scale * surrogate, frame.scale * value.sum())
