@@ -1,0 +1,34 @@
+"""One picture per file: draws (``DataTree``) or a diagnostic's numbers in, a matplotlib ``Figure`` out.
+
+Every figure stands for itself: no pyplot, no state outside the ``Figure``, no torch. ``style`` holds the look of all.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyro_vae.plots.bound import plot_bound as plot_bound
+    from pyro_vae.plots.forest import plot_forest as plot_forest
+    from pyro_vae.plots.marginals import plot_marginals as plot_marginals
+    from pyro_vae.plots.pair import plot_pair as plot_pair
+    from pyro_vae.plots.predictive import plot_predictive as plot_predictive
+    from pyro_vae.plots.ranks import plot_ranks as plot_ranks
+    from pyro_vae.plots.weights import plot_weights as plot_weights
+
+_HOME = {
+    "plot_bound": "bound",
+    "plot_forest": "forest",
+    "plot_marginals": "marginals",
+    "plot_pair": "pair",
+    "plot_predictive": "predictive",
+    "plot_ranks": "ranks",
+    "plot_weights": "weights",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,143 @@
+"""How well the chains of the baseline mixed: effective sample sizes and rank plots of the worst parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pyro_vae.errors import OptionError
+from pyro_vae.plots import style
+from pyro_vae.posterior.convergence import MIN_ESS, TAIL, is_constant
+from pyro_vae.posterior.datatree import scalar_parameters
+
+LIMIT = 12
+_RANKED = 3
+_BINS = 20
+_BAR = 0.6
+
+
+@dataclass(frozen=True)
+class _Mixing:
+    label: str
+    bulk: float
+    tail: float
+    rhat: float
+
+
+@style.styled
+def plot_ranks(baseline: xr.DataTree, *, parameters: Sequence[str] | None = None) -> Figure:
+    """Left, bulk and tail effective sample size of the 12 worst parameters with the line at 400 that they have to pass;
+    right, for the 3 worst, how each chain's draws rank among all: even bars mean that the chains agree.
+
+    Args:
+        baseline: The chains (group ``posterior``, dims ``chain, draw, ...``).
+        parameters: Labels to show, in this order. None shows the ones with the lowest effective sample size.
+
+    Raises:
+        OptionError: a parameter is not in the draws, or there are fewer than 4 draws.
+
+    Source: A. Vehtari, A. Gelman, D. Simpson, B. Carpenter, P.-C. Bürkner, "Rank-normalization, folding, and
+    localization", Bayesian Analysis 16 (2021).
+
+    >>> from pyro_vae.posterior.datatree import build
+    >>> tree = build({"posterior": {"mu": np.random.default_rng(0).normal(size=(4, 250))}})
+    >>> [axes.get_title() for axes in plot_ranks(tree).axes]
+    ['effective sample size', 'mu (R-hat 1.00)']
+    """
+    table = {name: np.asarray(values, dtype=float) for name, values in scalar_parameters(baseline).items()}
+    for label in parameters or ():
+        if label not in table:
+            raise OptionError(f"parameter {label!r} is not in the draws; they have: {', '.join(list(table)[:12])}")
+    moving = {label: table[label] for label in (parameters or table) if _moves(table[label])}
+    if not moving:
+        raise OptionError("a rank plot needs at least 4 draws per chain of a parameter that moves")
+    mixing = _mixing(moving)
+    if parameters is None:
+        mixing.sort(key=lambda row: min(row.bulk, row.tail))
+    left_out = max(0, len(mixing) - LIMIT)
+    mixing = mixing[:LIMIT]
+    ranked = mixing[:_RANKED]
+    chains = len(table[mixing[0].label])
+    height = max(0.75 + 0.26 * len(mixing), 0.6 + len(ranked) * (0.45 + 0.22 * min(chains, 8)))
+    figure = style.new_figure(height + 0.4 + (0.2 if left_out else 0))
+    grid = figure.add_gridspec(len(ranked), 2, width_ratios=(1.15, 1))
+    _sizes(figure.add_subplot(grid[:, 0]), mixing)
+    for row, mixed in enumerate(ranked):
+        _ranks(figure.add_subplot(grid[row, 1]), mixed, table[mixed.label], last=row == len(ranked) - 1)
+    style.legend(figure, _handles())
+    if left_out:
+        style.note(figure, f"The {len(mixing)} parameters with the fewest effective draws; {left_out} left out.")
+    return figure
+
+
+def _moves(draws: np.ndarray) -> bool:
+    return draws.shape[1] >= 4 and bool(np.isfinite(draws).all()) and not is_constant(draws)
+
+
+def _mixing(moving: Mapping[str, np.ndarray]) -> list[_Mixing]:
+    from arviz_stats.base import array_stats
+
+    draws = np.stack(list(moving.values()))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bulk = np.asarray(array_stats.ess(draws, method="bulk"), dtype=float)
+        tail = np.asarray(array_stats.ess(draws, method="tail", prob=TAIL), dtype=float)
+        several = draws.shape[1] > 1
+        rhat = np.asarray(array_stats.rhat(draws), dtype=float) if several else np.full(len(draws), np.nan)
+    return [_Mixing(*row) for row in zip(moving, bulk.tolist(), tail.tolist(), rhat.tolist(), strict=True)]
+
+
+def _sizes(axes: Axes, mixing: Sequence[_Mixing]) -> None:
+    for row, mixed in enumerate(mixing):
+        axes.plot([mixed.bulk, mixed.tail], [row, row], color=style.GRID, linewidth=2, zorder=1)
+        axes.plot([mixed.bulk], [row], "o", color=style.INK, markersize=5.5, zorder=3)
+        axes.plot([mixed.tail], [row], "s", color=style.INK, markerfacecolor=style.PAPER, markersize=5.5, zorder=2)
+    axes.axvline(MIN_ESS, color=style.INK, linestyle=(0, (4, 3)), linewidth=1.1, zorder=2)
+    most = max(max(mixed.bulk, mixed.tail) for mixed in mixing)
+    axes.set_xlim(0, 1.06 * max(most, 1.3 * MIN_ESS))
+    axes.set_ylim(len(mixing) - 0.5, -0.5)
+    axes.set_yticks(range(len(mixing)), [style.plain(style.shorten(mixed.label, 24)) for mixed in mixing])
+    axes.tick_params(axis="y", length=0)
+    axes.set_title("effective sample size")
+    axes.set_xlabel("effective draws")
+    axes.grid(axis="x")
+    axes.locator_params(axis="x", nbins=5)
+
+
+def _ranks(axes: Axes, mixed: _Mixing, draws: np.ndarray, last: bool) -> None:
+    """Bars of each chain's ranks on its own row; the dashed line is where all bars end when the chains agree."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(draws).reshape(draws.shape)
+    edges = np.linspace(0, draws.size, _BINS + 1)
+    even = draws.shape[1] / _BINS
+    for chain, own in enumerate(ranks):
+        heights = np.histogram(own, edges)[0] / even
+        foot = float(chain)
+        axes.bar(edges[:-1], _BAR * np.minimum(heights, 1.6), width=edges[1], bottom=foot, align="edge",
+                 color=style.BASELINE_LINE, edgecolor=style.PAPER, linewidth=0.6, zorder=2)  # fmt: skip
+        axes.plot([0, draws.size], [foot + _BAR] * 2, color=style.INK, linestyle=(0, (4, 3)), linewidth=0.9, zorder=3)
+    axes.set(xlim=(0, draws.size), ylim=(-0.08, len(ranks)), xticks=[])
+    axes.set_yticks(np.arange(len(ranks)) + _BAR / 2, [str(chain + 1) for chain in range(len(ranks))])
+    axes.set_ylabel("chain")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    rhat = f" (R-hat {mixed.rhat:.2f})" if np.isfinite(mixed.rhat) else ""
+    axes.set_title(style.plain(style.shorten(mixed.label, 18)) + rhat)
+    if last:
+        axes.set_xlabel("rank among all draws")
+
+
+def _handles() -> list[Line2D]:
+    return [
+        Line2D([], [], color=style.INK, marker="o", linestyle="", markersize=5.5, label="bulk"),
+        Line2D([], [], color=style.INK, marker="s", linestyle="", markerfacecolor=style.PAPER, label="tail"),
+        Line2D(
+            [], [], color=style.INK, linestyle=(0, (4, 3)), linewidth=1.1, label="400 needed (left), even ranks (right)"
+        ),
+    ]

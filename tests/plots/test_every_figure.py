@@ -1,0 +1,92 @@
+"""What holds for every figure: it is readable, leaves no state behind, and says what it needs when it lacks it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from pyro_vae import plots
+from pyro_vae.errors import OptionError
+from pyro_vae.posterior.datatree import build
+from tests.plots import trees
+from tests.plots.looks import assert_readable
+
+TAILS = {
+    "auto_normal": SimpleNamespace(khat=0.91, constant=False),
+    "auto_multivariate_normal": SimpleNamespace(khat=0.63, constant=False),
+}
+HISTORIES = {"auto_normal": trees.history(-33.4), "auto_multivariate_normal": trees.history(-32.2, 5000, 1, 2.7)}
+
+FIGURES: dict[str, Callable[[SimpleNamespace], Figure]] = {
+    "bound": lambda schools: plots.plot_bound(HISTORIES, log_evidence=-31.3113),
+    "forest": lambda schools: plots.plot_forest(schools.posteriors, schools.baseline),
+    "marginals": lambda schools: plots.plot_marginals(schools.posteriors, schools.baseline),
+    "pair": lambda schools: plots.plot_pair(schools.posteriors, schools.baseline),
+    "predictive": lambda schools: plots.plot_predictive(schools.posteriors, schools.baseline),
+    "ranks": lambda schools: plots.plot_ranks(schools.baseline),
+    "weights": lambda schools: plots.plot_weights(schools.posteriors, TAILS),
+}
+
+
+def test_the_table_has_every_figure() -> None:
+    assert {f"plot_{name}" for name in FIGURES} == set(plots.__all__)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_is_cut_or_lies_over_another(name: str, schools: SimpleNamespace) -> None:
+    assert_readable(FIGURES[name](schools))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_matplotlibs_settings_are_neither_changed_nor_used(name: str, schools: SimpleNamespace) -> None:
+    with mpl.rc_context({"lines.linewidth": 17.0, "axes.facecolor": "red", "font.size": 40.0}):
+        before = dict(mpl.rcParams)
+        figure = FIGURES[name](schools)
+        assert dict(mpl.rcParams) == before
+    assert all(axes.get_facecolor() != (1.0, 0.0, 0.0, 1.0) for axes in figure.axes)
+    assert_readable(figure)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_all_colours_have_a_second_value_for_dark_pages(name: str, schools: SimpleNamespace) -> None:
+    written = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "path"}):
+        FIGURES[name](schools).savefig(written, format="svg")
+    found = {part[:7].lower() for part in written.getvalue().split(": #")[1:]}
+    used = {"#" + part[:6] for part in found}
+    assert used <= set(plots.style.DARK), f"not in style.DARK: {used - set(plots.style.DARK)}"
+
+
+def test_drawing_imports_no_pyplot() -> None:
+    code = (
+        "import sys; from tests.plots import trees; from pyro_vae.plots import plot_marginals, plot_pair\n"
+        "tree = trees.normal_tree(['a', 'b'])\n"
+        "plot_marginals({'mine': tree}, tree); plot_pair({'mine': tree}, tree)\n"
+        "print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_figure_that_lacks_what_it_shows_says_so() -> None:
+    bare = build({"posterior": {"z": np.random.default_rng(0).normal(size=(1, 50))}})
+    with pytest.raises(OptionError, match="two scalar parameters; the draws have 1"):
+        plots.plot_pair({"mine": bare}, bare)
+    with pytest.raises(OptionError, match="`log_p` and `log_q`"):
+        plots.plot_weights({"mine": bare}, {"mine": SimpleNamespace(khat=0.1, constant=False)})
+    with pytest.raises(OptionError, match="predictive=True"):
+        plots.plot_predictive({"mine": bare}, bare)
+    with pytest.raises(OptionError, match="finite bound"):
+        plots.plot_bound({"mine": SimpleNamespace(bound=np.full(9, np.nan), seconds=np.arange(9.0))})
+    with pytest.raises(OptionError, match="'theta' is not in the draws; they have: z"):
+        plots.plot_marginals({"mine": bare}, bare, parameters=["theta"])
+    with pytest.raises(OptionError, match="'theta' is not in the draws; they have: z"):
+        plots.plot_ranks(bare, parameters=["theta"])
