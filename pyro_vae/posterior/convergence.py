@@ -90,9 +90,15 @@ def chain_health(tree: xr.DataTree) -> ChainHealth:
     )
 
 
-def is_constant(draws: np.ndarray) -> bool:
-    """Whether all draws are one value, up to rounding in 32 bits: nothing to converge, and no scale to compare on."""
-    return bool(np.ptp(draws) <= _ROUNDING * np.abs(draws).max())
+def is_constant(draws: np.ndarray, axis: int | tuple[int, ...] | None = None) -> np.ndarray:
+    """Whether all draws along ``axis`` (all axes, if None) are one value, up to rounding in 32 bits.
+
+    Such a parameter has nothing to converge, and no sd to measure a difference in.
+
+    >>> is_constant(np.array([[1.0, 1.0 + 1e-8], [1.0, 1.1]]), axis=1)
+    array([ True, False])
+    """
+    return np.asarray(np.ptp(draws, axis=axis) <= _ROUNDING * np.abs(draws).max(axis=axis))
 
 
 def _exact(parameters: dict[str, np.ndarray], reasons: list[str]) -> ChainHealth:

@@ -79,8 +79,8 @@ def test_slow_chains_are_a_matter_of_effective_sample_size() -> None:
 
 
 def test_slow_tails_are_seen_though_the_bulk_is_fast() -> None:
-    # The scale swells once in each chain, at its own time, and the sign is new in each draw: the mean is known well, the
-    # tails are not.
+    # The scale swells once in each chain, at its own time, and the sign is new in each draw: the mean is known well,
+    # the tails are not.
     phase = np.arange(CHAINS)[:, None] / CHAINS
     scale = np.exp(2 * np.sin(2 * np.pi * (np.arange(DRAWS) / DRAWS + phase)))
     health = chain_health(chains(noise(3) * scale))

@@ -1,0 +1,44 @@
+"""Numbers about draws and weights: how far a guide's draws are from a baseline's, and what to conclude from it.
+
+NumPy, SciPy, xarray, pandas and arviz-stats only. ``judge`` puts everything together for one guide.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyro_vae.diagnostics.accuracy import parameter_table as parameter_table
+    from pyro_vae.diagnostics.baseline import check_baseline as check_baseline
+    from pyro_vae.diagnostics.convergence import FitConvergence as FitConvergence
+    from pyro_vae.diagnostics.convergence import fit_convergence as fit_convergence
+    from pyro_vae.diagnostics.coverage import MissingMass as MissingMass
+    from pyro_vae.diagnostics.coverage import missing_mass as missing_mass
+    from pyro_vae.diagnostics.importance import ImportanceWeights as ImportanceWeights
+    from pyro_vae.diagnostics.importance import pareto_khat as pareto_khat
+    from pyro_vae.diagnostics.judgement import Judgement as Judgement
+    from pyro_vae.diagnostics.judgement import judge as judge
+    from pyro_vae.diagnostics.verdict import Verdict as Verdict
+    from pyro_vae.diagnostics.verdict import decide as decide
+
+_HOME = {
+    "FitConvergence": "convergence",
+    "ImportanceWeights": "importance",
+    "Judgement": "judgement",
+    "MissingMass": "coverage",
+    "Verdict": "verdict",
+    "check_baseline": "baseline",
+    "decide": "verdict",
+    "fit_convergence": "convergence",
+    "judge": "judgement",
+    "missing_mass": "coverage",
+    "parameter_table": "accuracy",
+    "pareto_khat": "importance",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

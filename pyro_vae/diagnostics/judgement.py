@@ -1,0 +1,97 @@
+"""All that is found out about one guide, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from pyro_vae.diagnostics.accuracy import parameter_table
+from pyro_vae.diagnostics.baseline import check_baseline
+from pyro_vae.diagnostics.convergence import FitConvergence, fit_convergence
+from pyro_vae.diagnostics.coverage import MissingMass, missing_mass
+from pyro_vae.diagnostics.importance import ImportanceWeights, log_importance_weights, pareto_khat
+from pyro_vae.diagnostics.verdict import Verdict, decide
+from pyro_vae.posterior.convergence import ChainHealth
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A guide's draws against a baseline's: the numbers, and the verdict.
+
+    ``table`` and ``corrected`` (the same draws, importance-weighted) are as :func:`parameter_table` makes them.
+    ``corrected`` and ``weights`` are None for draws that carry no ``log_p`` and ``log_q``, ``corrected`` also if the
+    weights are unusable; ``convergence`` is None for a guide that was trained elsewhere. ``missing``: where the guide
+    has no draws. ``not_compared``: what only one of the two has, in words.
+    """
+
+    name: str
+    table: pd.DataFrame
+    corrected: pd.DataFrame | None
+    weights: ImportanceWeights | None
+    convergence: FitConvergence | None
+    verdict: Verdict
+    health: ChainHealth
+    missing: tuple[MissingMass, ...] = ()
+    not_compared: tuple[str, ...] = ()
+
+
+def judge(
+    name: str,
+    posterior: xr.DataTree,
+    baseline: xr.DataTree,
+    history: ArrayLike | None = None,
+    exact_baseline: bool = False,
+    health: ChainHealth | None = None,
+) -> Judgement:
+    """Judge the draws of the guide ``name`` on a baseline: NUTS, or exact draws.
+
+    ``history``: the bound at each step of the fit, ``[steps]``. ``exact_baseline``: the baseline's draws are
+    independent and exact, and no convergence is asked of them (as is ``baseline.attrs["exact"]``). ``health``: what
+    :func:`check_baseline` says, if it has been asked already.
+
+    Raises: ``OptionError`` if the two trees do not hold the same parameters; ``DataError`` for fewer than 25 draws.
+
+    >>> from pyro_vae.posterior import build
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> exact, guide = rng.normal(size=(1, 4000)), 0.7 * rng.normal(size=(1, 4000))
+    >>> log_p, log_q = -0.5 * guide**2, -0.5 * (guide / 0.7) ** 2
+    >>> posterior = build({"posterior": {"x": guide}, "sample_stats": {"log_p": log_p, "log_q": log_q}})
+    >>> judgement = judge("narrow", posterior, build({"posterior": {"x": exact}}), exact_baseline=True)
+    >>> judgement.verdict.level
+    'reweight'
+    """
+    if exact_baseline and not baseline.attrs.get("exact"):
+        attrs = {**baseline.attrs, "exact": 1}
+        baseline = baseline.copy()
+        baseline.attrs = attrs
+    health = check_baseline(baseline) if health is None else health
+    log_w = log_importance_weights(posterior)
+    weights = None if log_w is None else pareto_khat(log_w)
+    table = parameter_table(posterior, baseline)
+    corrected = None
+    if weights is not None and weights.khat < float("inf"):
+        corrected = parameter_table(posterior, baseline, weights.log_weights)
+    missing = tuple(missing_mass(posterior, baseline))
+    convergence = None if history is None else fit_convergence(history)
+    verdict = decide(table, corrected, weights, health, missing)
+    if convergence is not None and not convergence.converged and verdict.level in ("reweight", "untrusted"):
+        reason = f"{verdict.reason} The fit may not have been finished: {convergence.message}."
+        verdict = replace(verdict, reason=reason)
+    return Judgement(
+        name=name,
+        table=table,
+        corrected=corrected,
+        weights=weights,
+        convergence=convergence,
+        verdict=verdict,
+        health=health,
+        missing=missing,
+        not_compared=tuple(table.attrs["not_compared"]),
+    )
