@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pyro
 import torch
 from pyro.infer.autoguide import AutoGuide
 from torch import Tensor, nn
 from torch.distributions import constraints, transform_to
+from torch.distributions.constraints import Constraint
 
 from pyro_vae.errors import OptionError
 from pyro_vae.training.parameters import Parameters, modules_of
@@ -19,7 +19,12 @@ JITTER = 1.0  # standard deviation, on the unconstrained scale
 
 
 @torch.no_grad()
-def set_initial(guide: Callable, params: Mapping[str, Tensor], init: Mapping[str, Any] | Callable | None) -> None:
+def set_initial(
+    guide: Callable,
+    params: Mapping[str, Tensor],
+    known: Mapping[str, Constraint],
+    init: Mapping[str, Any] | Callable | None,
+) -> None:
     """Put ``{parameter: value}`` into a hand-written guide's parameters, in their constrained parametrisation.
 
     (An automatic guide that is given by name takes its ``init`` when it is made.) Raises
@@ -36,7 +41,6 @@ def set_initial(guide: Callable, params: Mapping[str, Tensor], init: Mapping[str
         raise OptionError(
             "init: for a guide of your own expected {parameter name: value}; a strategy needs an automatic guide."
         )
-    known: Mapping[str, Any] = pyro.get_param_store()._constraints
     for name, value in init.items():
         if name not in params:
             near = difflib.get_close_matches(str(name), params, 3) or sorted(params)
@@ -57,7 +61,7 @@ def set_initial(guide: Callable, params: Mapping[str, Tensor], init: Mapping[str
 
 
 @torch.no_grad()
-def move_start(model: Callable, guide: Callable, params: Parameters) -> None:
+def move_start(model: Callable, guide: Callable, params: Parameters, known: Mapping[str, Constraint]) -> None:
     """Another place to start from, drawn with torch's generator.
 
     Layers that know how (``reset_parameters``) start anew; parameters without a constraint move by a standard normal;
@@ -68,7 +72,6 @@ def move_start(model: Callable, guide: Callable, params: Parameters) -> None:
     for module in modules_of(model, guide).values():
         for layer in module.modules():
             renewed |= _renew(layer, ours)
-    known: Mapping[str, Any] = pyro.get_param_store()._constraints
     for name, leaf in params.items():
         free = isinstance(known.get(name, constraints.real), type(constraints.real)) and "$$$" not in name
         if id(leaf) not in renewed and free and leaf.is_floating_point():

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+import pyro
 import torch
 from pyro import poutine
 from torch import Tensor, nn
+from torch.distributions import constraints, transform_to
+from torch.distributions.constraints import Constraint
 
 from pyro_vae.errors import OutputError
 
@@ -20,26 +24,30 @@ Parameters = dict[str, Tensor]
 
 @dataclass
 class Seen:
-    """The ``pyro.param`` sites that a block went through: ``{name: value as the programs see it}``."""
+    """The ``pyro.param`` sites that a block went through, as Pyro's messages."""
 
-    sites: dict[str, Tensor] = field(default_factory=dict)
+    sites: dict[str, Any] = field(default_factory=dict)
 
     @property
     def leaves(self) -> Parameters:
         """What is optimised: ``{name: unconstrained leaf}``; a tensor with two names once, frozen ones not."""
         found: Parameters = {}
         known: set[int] = set()
-        for name, value in self.sites.items():
-            leaf = _leaf(value)
+        for name, site in self.sites.items():
+            leaf = _leaf(site["value"])
             if leaf.is_leaf and leaf.requires_grad and id(leaf) not in known:
                 found[name] = leaf
                 known.add(id(leaf))
         return found
 
     @property
-    def values(self) -> Parameters:
-        """Detached copies of the values as the programs see them: a scale is positive."""
-        return {name: value.detach().clone() for name, value in self.sites.items()}
+    def constraints(self) -> dict[str, Constraint]:
+        """``{name: constraint}``, from the param store or, for parameters kept in their module, from the site."""
+        known = pyro.get_param_store()._constraints
+        return {
+            name: known.get(name) or site["kwargs"].get("constraint") or constraints.real
+            for name, site in self.sites.items()
+        }
 
 
 @contextmanager
@@ -57,15 +65,20 @@ def seen_parameters() -> Iterator[Seen]:
     with poutine.trace(param_only=True) as trace:
         yield seen
     nodes = trace.trace.nodes.items()
-    seen.sites.update(
-        {name: site["value"] for name, site in nodes if site["type"] == "param" and site["value"] is not None}
-    )
+    seen.sites.update({name: site for name, site in nodes if site["type"] == "param" and site["value"] is not None})
 
 
 def _leaf(value: Tensor) -> Tensor:
     unconstrained = getattr(value, "unconstrained", None)
     leaf = unconstrained() if callable(unconstrained) else None
     return leaf if isinstance(leaf, Tensor) else value
+
+
+def constrained(params: Mapping[str, Tensor], known: Mapping[str, Constraint]) -> Parameters:
+    """The values as the programs see them (a scale is positive), as detached copies."""
+    return {
+        name: transform_to(known.get(name, constraints.real))(leaf.detach()).clone() for name, leaf in params.items()
+    }
 
 
 def copy_of(params: Mapping[str, Tensor]) -> Parameters:

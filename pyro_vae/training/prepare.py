@@ -11,13 +11,22 @@ import pyro
 import torch
 from pyro.infer.autoguide import AutoGuide
 from torch import Tensor
+from torch.distributions.constraints import Constraint
 
 from pyro_vae.errors import ModelError, OptionError
 from pyro_vae.guides.automatic import as_guide
 from pyro_vae.training.batches import Minibatches, WholeData, batches_from
 from pyro_vae.training.initial import set_initial
 from pyro_vae.training.objective import Elbo, Objective
-from pyro_vae.training.parameters import Parameters, buffers_of, copy_of, modules_of, seen_parameters
+from pyro_vae.training.parameters import (
+    Parameters,
+    Seen,
+    buffers_of,
+    constrained,
+    copy_of,
+    modules_of,
+    seen_parameters,
+)
 from pyro_vae.training.randomness import kept_randomness
 from pyro_vae.training.scales import check_scales
 
@@ -29,11 +38,12 @@ class Prepared:
     objective: Objective
     batches: WholeData | Minibatches
     params: Parameters
+    constraints: dict[str, Constraint]
     guide_name: str
     device: Any = None
 
     @property
-    def constraints(self) -> dict[str, Any]:
+    def stored(self) -> dict[str, Constraint]:
         """The constraints of those parameters that Pyro's param store holds."""
         store = pyro.get_param_store()
         return {name: store._constraints[name] for name, leaf in self.params.items() if store._params.get(name) is leaf}
@@ -44,13 +54,7 @@ class Prepared:
 
     def values(self) -> Parameters:
         """The parameters as the programs see them, detached copies."""
-        store, found = pyro.get_param_store(), self.look()
-        inside = {name: store[name].detach().clone() for name in self.constraints}
-        return {**found, **inside}
-
-    def look(self) -> Parameters:
-        """Run the pair once, unseen, and return its parameters' values as the programs see them."""
-        return _look(self.objective, self.batches)[1]
+        return constrained(self.params, {**self.constraints, **self.stored})
 
 
 def prepare(
@@ -74,7 +78,8 @@ def prepare(
         _forget(made)
     _move(device, model, made)
     objective, batches = Objective(model, made, elbo), batches_from(data, device)
-    params, _ = _look(objective, batches)
+    seen = _look(objective, batches)
+    params = seen.leaves
     if not params:
         raise ModelError(
             "There is nothing to fit: neither guide nor model has a parameter. Add pyro.param to the guide, or use an "
@@ -83,13 +88,13 @@ def prepare(
     if isinstance(batches, Minibatches):
         check_scales(model, made, batches.loader, batches.peek())
     if not isinstance(guide, str):
-        set_initial(made, params, init)
+        set_initial(made, params, seen.constraints, init)
     name = guide if isinstance(guide, str) else getattr(guide, "__name__", type(guide).__name__)
-    return Prepared(objective, batches, params, name, device)
+    return Prepared(objective, batches, params, seen.constraints, name, device)
 
 
-def _look(objective: Objective, batches: WholeData | Minibatches) -> tuple[Parameters, Parameters]:
-    """The leaves and the values of the pair's parameters. The pair runs once, with validation."""
+def _look(objective: Objective, batches: WholeData | Minibatches) -> Seen:
+    """Run the pair once with validation, unseen, and return the parameters that it used."""
     buffers = buffers_of(objective.model, objective.guide)
     before = copy_of(buffers)
     with kept_randomness(), pyro.validation_enabled(True), torch.no_grad():
@@ -97,7 +102,7 @@ def _look(objective: Objective, batches: WholeData | Minibatches) -> tuple[Param
             objective(*batches.peek())
         for name, buffer in buffers.items():
             buffer.copy_(before[name])
-    return seen.leaves, seen.values
+    return seen
 
 
 def _forget(guide: Callable) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,8 @@ class Starts:
         elif index > 0:
             assign({name: leaf for name, leaf in self.prepared.params.items() if name in self.initial}, self.initial)
             assign(self.prepared.buffers(), self.initial_buffers)
-            move_start(self.prepared.objective.model, self.prepared.objective.guide, self.prepared.params)
+            pair = self.prepared.objective
+            move_start(pair.model, pair.guide, self.prepared.params, self.prepared.constraints)
         stepper = EagerStepper(self.prepared.objective, self.options.clip)
         label = self.prepared.guide_name if self.options.restarts == 1 else f"{self.prepared.guide_name} {index + 1}"
         with progress_bar(self.options.progress, label) as bar:
@@ -134,11 +135,12 @@ class Starts:
         reason = f"interrupted at step {step}" if interrupted else f"diverged at step {step}"
         outcome = self._outcome(run, Bound(*recent_bound(run.bound()), run.bound()), False, False, reason)
         if not interrupted:
-            return DivergedError(said, self._result(outcome))
+            return DivergedError(said, self._result(outcome, whole=False))
         better = self.best is not None and self.best.bound > outcome.bound
-        result = self._result(self.best if better and self.best is not None else outcome)
         if better and self.best is not None:
-            self._put(self.best)
+            result = self._leave(self.best)
+        else:
+            result = self._result(outcome, whole=False)
         return FitInterrupted(f"The fit was interrupted at step {step}; the fit so far is kept.", result)
 
     def _checkpoint(self, run: Run, index: int) -> None:
@@ -157,16 +159,16 @@ class Starts:
         self._put(outcome)
         return self._result(outcome)
 
-    def _result(self, outcome: Outcome) -> Fit:
-        return make_fit(self.prepared, self.data, outcome, self.options.seed)
+    def _result(self, outcome: Outcome, *, whole: bool = True) -> Fit:
+        return make_fit(self.prepared, self.data, outcome, self.options.seed, whole=whole)
 
     def _finished(self, tree: dict[str, Any]) -> Fit:
         put_values(tree, self.prepared)
         return fit_from_tree(self.prepared, self.data, tree)
 
 
-def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None) -> Fit:
-    """The fit whose values are in place."""
+def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None, *, whole: bool = True) -> Fit:
+    """The fit whose values are in place. ``whole`` says that it came to its end."""
     kept = {
         name: getattr(outcome, name) for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")
     }
@@ -181,11 +183,11 @@ def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None) 
         guide_name=prepared.guide_name,
         leaves=dict(prepared.params),
         values=outcome.values,
-        constraints=prepared.constraints,
+        constraints=prepared.stored,
         device=prepared.device,
         **kept,
     )
-    return with_laplace(result, prepared)
+    return with_laplace(result, prepared) if whole else result
 
 
 def unfinished_tree(tree: dict[str, Any]) -> dict[str, Any]:
@@ -235,6 +237,4 @@ def with_laplace(result: Fit, prepared: Prepared) -> Fit:
         ) from error
     objective = Objective(result.model, guide, prepared.objective.elbo)
     bound = evaluate(objective, prepared.batches)
-    from dataclasses import replace
-
     return replace(result, guide=guide, objective=objective, bound=bound.mean, bound_se=bound.error)

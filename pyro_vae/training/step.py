@@ -121,20 +121,19 @@ class EagerStepper:
         if self.first:
             _warn_unused(grads)
             self.first = False
-        norm = _norm(grads)
-        values = torch.stack((bound.to(norm), norm)).tolist()
-        if not math.isfinite(values[0]):
+        value, norm = torch.stack((bound.double(), _norm(grads).double())).tolist()
+        if not math.isfinite(value):
             return Fault("bound", arguments, random)
-        if not math.isfinite(values[1]):
-            bad = tuple(
-                name for name, grad in grads.items() if grad is not None and not bool(torch.isfinite(grad).all())
-            )
-            return Fault("gradient", arguments, random, bad)
+        if not math.isfinite(norm):
+            broken = tuple(name for name, grad in grads.items() if grad is not None and not _finite(grad))
+            if broken:
+                return Fault("gradient", arguments, random, broken)
+            norm = _norm(grads, torch.float64).item()  # only its square was too large
         _keep(state)
-        state.optimizer.step(state.params, _clipped(grads, values[1], self.clip), plan.factor)
+        state.optimizer.step(state.params, _clipped(grads, norm, self.clip), plan.factor)
         if plan.averaged:
             state.average.add(state.params)
-        return Taken(values[0], values[1], state.optimizer.learning_rate)
+        return Taken(value, norm, state.optimizer.learning_rate)
 
 
 def _gradients(loss: Tensor, leaves: Parameters) -> dict[str, Tensor | None]:
@@ -157,9 +156,13 @@ def _warn_unused(grads: dict[str, Tensor | None]) -> None:
         )
 
 
-def _norm(grads: dict[str, Tensor | None]) -> Tensor:
-    there: list[Tensor] = [grad for grad in grads.values() if grad is not None]
-    return torch.stack([norm.float() for norm in torch._foreach_norm(there)]).norm()
+def _norm(grads: dict[str, Tensor | None], dtype: torch.dtype | None = None) -> Tensor:
+    there: list[Tensor] = [grad if dtype is None else grad.to(dtype) for grad in grads.values() if grad is not None]
+    return torch.stack([norm.to(dtype or torch.float32) for norm in torch._foreach_norm(there)]).norm()
+
+
+def _finite(value: Tensor) -> bool:
+    return bool(torch.isfinite(value).all())
 
 
 def _clipped(grads: dict[str, Tensor | None], norm: float, clip: float | None) -> dict[str, Tensor | None]:

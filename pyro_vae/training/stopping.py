@@ -15,21 +15,23 @@ StopRule = Callable[[np.ndarray], bool]
 
 @dataclass(frozen=True)
 class Flat:
-    r"""Stop when another window of steps would gain less than ``tolerance`` nats, with 97.5 % confidence.
+    r"""Stop when another window of steps would gain less than is worth waiting for, with 97.5 % confidence.
 
     The last half of the history is cut into two windows of equal length, with means :math:`m_1` (older) and
-    :math:`m_2` and standard errors :math:`s_1, s_2` from the means of ten batches each, which holds for
-    autocorrelated steps. The rule says yes when
+    :math:`m_2` and standard errors :math:`s_1, s_2` from the means of ten batches each, which allows for
+    autocorrelation; :math:`s` is the standard deviation of one step. The rule says yes when
 
-    .. math:: \max(m_2 - m_1, 0) + 2 \sqrt{s_1^2 + s_2^2} < t + 10^{-5} |m_2|.
+    .. math:: \max(m_2 - m_1, 0) + 2 \sqrt{s_1^2 + s_2^2} < t + n s + 10^{-5} |m_2|.
 
     A small difference is not enough: noise must be small enough to rule out a larger one. Windows grow with the run,
-    so a slow drift is found sooner or later, and a bound too noisy to judge within the run is not judged: the number
-    of steps ends it. Steps beyond the window's 2 % and 98 % quantiles are pulled in to them, because single draws of
-    a heavy-tailed bound would hide everything else.
+    so that a slow drift is found once it matters; one that gains less than :math:`t` in the shortest window is not
+    seen. Noise counts because a gain far below the standard error of the bound that a fit reports, about :math:`s / 8`,
+    is not worth waiting for. Steps beyond a window's 2 % and 98 % quantiles are pulled in to them, because single
+    draws of a heavy-tailed bound would hide everything else.
 
     Args:
         tolerance: t in nats.
+        noise: n, in standard deviations of one step.
         window: the shortest window, in steps.
 
     >>> rng = np.random.default_rng(0)
@@ -39,6 +41,7 @@ class Flat:
     """
 
     tolerance: float = 0.1
+    noise: float = 0.1
     window: int = 200
 
     def __call__(self, bound: np.ndarray) -> bool:
@@ -50,9 +53,10 @@ class Flat:
         last = bound[len(bound) - 2 * window :]
         last = np.clip(last, *np.quantile(last, [0.02, 0.98]))
         older, newer = last[:window], last[window:]
-        gain = newer.mean() - older.mean()
+        gain = max(newer.mean() - older.mean(), 0.0)
         error = math.hypot(batch_means_error(older), batch_means_error(newer))
-        return bool(max(gain, 0.0) + 2 * error < self.tolerance + 1e-5 * abs(newer.mean()))
+        worthwhile = self.tolerance + self.noise * newer.std() + 1e-5 * abs(newer.mean())
+        return bool(gain + 2 * error < worthwhile)
 
 
 def batch_means_error(series: np.ndarray, batches: int = 10) -> float:

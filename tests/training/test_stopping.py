@@ -48,9 +48,16 @@ def test_convergence_from_far_stops_only_when_little_is_left():
 
 
 def test_a_bound_too_noisy_to_judge_does_not_stop():
-    # With sd 20 a window of 1000 has standard error .6, which cannot exclude a gain of .1, whichever way the means differ.
-    stops = [stopped_at(np.random.default_rng(seed).normal(size=4000) * 20, Flat()) for seed in range(20)]
+    # With sd 20 a window of 500 has standard error .9, and 2 sqrt 2 of that cannot exclude a gain of .1 + 2.
+    stops = [stopped_at(np.random.default_rng(seed).normal(size=2000) * 20, Flat()) for seed in range(20)]
     assert stops == [None] * 20
+
+
+def test_noise_far_above_the_tolerance_is_judged_by_its_own_size():
+    # Without the share of noise no window of these 4000 steps could exclude a gain of .1 nats.
+    noise = np.random.default_rng(0).normal(size=4000) * 2
+    assert stopped_at(noise, Flat(noise=0.0)) is None
+    assert stopped_at(noise, Flat()) is not None
 
 
 def test_a_falling_bound_stops():
