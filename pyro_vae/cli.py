@@ -45,8 +45,9 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line, as argparse knows it."""
     top = argparse.ArgumentParser(
         prog="pyro-vae",
-        description="Fit a Pyro model by variational inference, sample it with NUTS, and be told whether the fit can be trusted.",
-        epilog="pyro-vae COMMAND --help says more. Exit codes: 0; 1, a verdict at or below --fail-on; 2, an error; 130, Ctrl-C.",
+        description="Fit a Pyro model by variational inference, sample it with NUTS, and hear whether to trust it.",
+        epilog="pyro-vae COMMAND --help says more. "
+        "Exit codes: 0; 1, a verdict at or below --fail-on; 2, an error; 130, Ctrl-C.",
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
@@ -88,7 +89,7 @@ def _compare(commands: Any) -> None:
         metavar="WHAT",
         help="nuts; reference (the program's exact draws, the default where it has them); or a netCDF file of draws",
     )
-    compare.add_argument("--guide-draws", type=_count, default=4000, metavar="N", help="draws of each guide (4000)")
+    compare.add_argument("--guide-draws", type=_count, default=10_000, metavar="N", help="draws of each guide (10000)")
     compare.add_argument("--out", metavar="DIR", help="the folder for the report (NAME-report)")
     compare.add_argument(
         "--fail-on",
@@ -122,7 +123,9 @@ def _nuts(commands: Any) -> None:
 
 
 def _program(command: argparse.ArgumentParser) -> None:
-    command.add_argument("program", metavar="NAME|FILE.py[:model]", help="a program of the catalogue, or a file of yours")
+    command.add_argument(
+        "program", metavar="NAME|FILE.py[:model]", help="a program of the catalogue, or a file of yours"
+    )
 
 
 def _fitting(command: argparse.ArgumentParser, *, several: bool) -> None:

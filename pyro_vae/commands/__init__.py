@@ -1,1 +1,1 @@
-"""What each command of ``pyro-vae`` does: a module per command, with ``run(arguments) -> exit code``. Called by ``cli``."""
+"""What each command of ``pyro-vae`` does: a module each, with ``run(arguments) -> exit code``. Called by ``cli``."""

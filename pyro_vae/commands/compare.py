@@ -63,9 +63,7 @@ def _show(comparison: Comparison, out: Path) -> None:
 def _failed(comparison: Comparison, fail_on: str | None) -> bool:
     if fail_on is None:
         return False
-    return any(
-        WORST_LAST.index(verdict.level) >= WORST_LAST.index(fail_on) for verdict in comparison.verdicts.values()
-    )
+    return any(WORST_LAST.index(verdict.level) >= WORST_LAST.index(fail_on) for verdict in comparison.verdicts.values())
 
 
 def _kept(stop: ComparisonInterrupted, out: Path) -> str:

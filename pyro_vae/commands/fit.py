@@ -41,9 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
             **{key: value for key, value in said.items() if value is not None},
         )
     except FitInterrupted as stop:
-        path = stop.fit.save(arguments.save or Path(f"{program.path.stem if program.path else 'fit'}-interrupted.safetensors"))
+        path = stop.fit.save(
+            arguments.save or Path(f"{program.path.stem if program.path else 'fit'}-interrupted.safetensors")
+        )
         raise KeyboardInterrupt(
-            f"interrupted at step {stop.fit.steps}, bound {stop.fit.bound:.2f}. The fit so far is kept in {path} (pv.load_fit reads it)."
+            f"interrupted at step {stop.fit.steps}, bound {stop.fit.bound:.2f}. "
+            f"The fit so far is kept in {path} (pv.load_fit reads it)."
         ) from stop
     tree = result.posterior(
         draws=arguments.draws, seed=arguments.seed + 1, coords=dict(program.coords), dims=dict(program.dims)

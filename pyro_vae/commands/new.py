@@ -14,13 +14,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the template; a file that is there is left alone."""
     path = Path(arguments.file).expanduser()
     if path.suffix != ".py":
-        raise OutputError(f"{path}: a model program is a Python file, so its name ends in .py. Say: pyro-vae new {path.name}.py")
+        raise OutputError(
+            f"{path}: a model program is a Python file, so its name ends in .py. Say: pyro-vae new {path.name}.py"
+        )
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(TEMPLATE.read_text(encoding="utf-8"))
     except FileExistsError as error:
         raise OutputError(f"{path} is there already and was left as it is. Choose another name.") from error
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. Choose a folder that you may write to.") from error
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}. Choose a folder that you may write to."
+        ) from error
     print(f"Wrote {path}. Make it yours, then: pyro-vae compare {path}")  # noqa: T201
     return 0

@@ -13,7 +13,7 @@ MOST_ROWS = 40
 
 
 def print_parameters(tree: xr.DataTree, *, chains: bool) -> None:
-    """Mean, sd and quantiles of every scalar parameter, 80 columns wide; with ``chains`` its effective sample size and R-hat."""
+    """Mean, sd and quantiles of every scalar parameter, 80 columns wide; with ``chains`` its ESS and R-hat too."""
     from rich.console import Console
     from rich.table import Table
 
@@ -37,4 +37,5 @@ def _mixing(draws: np.ndarray) -> tuple[str, str]:
     from arviz_stats.base import array_stats
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        return f"{float(array_stats.ess(draws)):.0f}", f"{float(array_stats.rhat(draws)):.3f}"
+        ess, rhat = np.asarray(array_stats.ess(draws)), np.asarray(array_stats.rhat(draws))
+    return f"{ess.item():.0f}", f"{rhat.item():.3f}"

@@ -44,7 +44,7 @@ def compare(
     stop: Any = "auto",
     compile: bool | None = None,
     device: Any = None,
-    guide_draws: int = 4000,
+    guide_draws: int = 10_000,
     engine: str = "nutpie",
     chains: int = 4,
     draws: int = 1000,
@@ -58,19 +58,21 @@ def compare(
 ) -> Comparison:
     r"""Fit the guides, sample the same model with NUTS, and say of each guide whether it can be trusted.
 
-    A guide is trusted if for every parameter :math:`|\Delta\text{mean}| + 2\,\text{MCSE} < .3` sd and the ratio of sds is within a factor
-    of 1.3; to be reweighted if that holds after importance weighting and :math:`\hat k < .7`; untrusted otherwise. There is no verdict if
-    the baseline has not converged.
+    A guide is trusted if for every parameter :math:`|\Delta\text{mean}| + 2\,\text{MCSE} < .3` sd and the ratio of
+    sds is within a factor of 1.3; to be reweighted if that holds after importance weighting and :math:`\hat k < .7`;
+    untrusted otherwise. There is no verdict if the baseline has not converged.
 
     Args:
-        model: a Pyro program; or the name or path of a model program, or a loaded one, with its data, labels and guides.
-        data: what model and guides are called with, see :func:`~pyro_vae.fit`.
-        guides: a dict of guides, or a list; each a callable, an automatic guide or its name. Default: the program's own, else
+        model: a Pyro program; or the name or path of a model program, or a loaded one, with its data, labels and
+        guides. data: what model and guides are called with, see :func:`~pyro_vae.fit`. guides: a dict of guides, or a
+        list; each a callable, an automatic guide or its name. Default: the program's own, else
             ``auto_normal`` (mean-field) and ``auto_multivariate_normal`` (full-rank).
-        baseline: ``"nuts"``; ``"reference"``, a program's exact draws, which is the default where it has them; the path of a
+        baseline: ``"nuts"``; ``"reference"``, a program's exact draws, which is the default where it has them; the
+        path of a
             netCDF file; a ``DataTree``; or a ``pyro.infer.MCMC`` that has run.
         refit: False judges the guides as they are, trained already. Nothing in them or the param store changes.
-        estimator: and ``num_particles``, ``steps``, ``epochs``, ``optimizer``, ``learning_rate``, ``restarts``, ``stop``, ``compile``,
+        estimator: and ``num_particles``, ``steps``, ``epochs``, ``optimizer``, ``learning_rate``, ``restarts``,
+        ``stop``, ``compile``,
             ``device``: see :func:`~pyro_vae.fit`.
         guide_draws: draws of each guide.
         engine: and ``chains``, ``draws`` (of each chain), ``warmup``, ``target_accept``: see :func:`~pyro_vae.nuts`.
@@ -120,7 +122,7 @@ def compare(
 
 
 class _Study:
-    """One comparison as it goes: fits first, because they find a bad pair soonest; then the baseline; then the judgements."""
+    """One comparison as it goes: fits first, because they find a bad pair soonest; the baseline; the judgements."""
 
     def __init__(self, program: Program, guides: Mapping[str, Any], baseline: Baseline, options: Options):
         self.program = program
@@ -128,7 +130,7 @@ class _Study:
         self.baseline = baseline
         self.options = options
         self.rows = rows_of(program.data)
-        self.record = Record(options)
+        self.record = Record(options, sampled=isinstance(baseline, str) and baseline == "nuts")
         self.fits: dict[str, Fit] = {}
         self.posteriors: dict[str, xr.DataTree] = {}
 
@@ -145,7 +147,9 @@ class _Study:
         except KeyboardInterrupt as error:
             if isinstance(error, FitInterrupted):
                 self.fits[next(name for name in self.guides if name not in self.fits)] = error.fit
-            raise ComparisonInterrupted("The comparison was interrupted; the fits so far are kept.", self.fits) from error
+            raise ComparisonInterrupted(
+                "The comparison was interrupted; the fits so far are kept.", self.fits
+            ) from error
 
     def _fitted(self, name: str, guide: Any) -> None:
         _log.info("fitting %s", name)
@@ -163,7 +167,11 @@ class _Study:
         with self.record.timed(f"draws of {name}"):
             # Not the seed of the fit: the draws that it was fitted on must not be those that it is judged by.
             self.posteriors[name] = self.fits[name].posterior(
-                draws=options.guide_draws, data=self.rows, seed=options.seed + 1, **self._labels(), attrs={"guide": name}
+                draws=options.guide_draws,
+                data=self.rows,
+                seed=options.seed + 1,
+                **self._labels(),
+                attrs={"guide": name},
             )
 
     def _as_it_is(self, name: str, guide: Any) -> None:
@@ -193,7 +201,7 @@ class _Study:
         return {"coords": dict(self.program.coords), "dims": dict(self.program.dims)}
 
     def _judged(self, drawn: xr.DataTree) -> Comparison:
-        exact = bool(drawn.attrs.get("exact"))
+        health = check_baseline(drawn)
         with self.record.timed("judgement"):
             judgements = {
                 name: judge(
@@ -201,7 +209,7 @@ class _Study:
                     tree,
                     drawn,
                     history=self.fits[name].history.bound if name in self.fits else None,
-                    exact_baseline=exact,
+                    health=health,
                 )
                 for name, tree in self.posteriors.items()
             }
@@ -210,7 +218,7 @@ class _Study:
             posteriors=self.posteriors,
             baseline=drawn,
             judgements=judgements,
-            health=check_baseline(drawn),
+            health=health,
             how=str(drawn.attrs.get("how", "as it was given")),
             fits=self.fits,
             run=self.record.table(self.fits, drawn),

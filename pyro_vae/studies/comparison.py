@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class Comparison:
     """The guides of one model, judged on one baseline. Made by :func:`~pyro_vae.compare`.
 
-    ``posteriors`` are the guides' draws and ``baseline`` the baseline's, as ``xarray.DataTree``; ``judgements`` hold per
-    guide the table, the importance weights and the verdict. ``fits`` are the fits by guide, empty with ``refit=False``.
-    ``health`` says whether the baseline counts, ``how`` in one sentence how it was reached. ``run`` is how it was run: versions,
-    seeds, options, seconds. ``reference`` is what is known exactly, for a program that says.
+    ``posteriors`` are the guides' draws and ``baseline`` the baseline's, as ``xarray.DataTree``; ``judgements`` hold
+    per guide the table, the importance weights and the verdict. ``fits`` are the fits by guide, empty with
+    ``refit=False``. ``health`` says whether the baseline counts, ``how`` in one sentence how it was reached. ``run``
+    is how it was run: versions, seeds, options, seconds. ``reference`` is what is known exactly, for a program that
+    says.
     """
 
     title: str
@@ -49,8 +50,9 @@ class Comparison:
         return "\n".join(f"{name}: {verdict.level}. {verdict.reason}" for name, verdict in self.verdicts.items())
 
     def summary(self) -> pd.DataFrame:
-        """One row per guide and parameter, differences in sds of the baseline; the columns that begin with ``corrected_`` are
-        those of the importance-weighted draws.
+        """One row per guide and parameter, differences in sds of the baseline.
+
+        The columns that begin with ``corrected_`` are those of the importance-weighted draws.
         """
         import pandas as pd
 
@@ -95,8 +97,8 @@ class Comparison:
     def save(self, folder: str | Path) -> Path:
         """Write ``report.html``, ``figures/``, ``draws/`` (netCDF) and ``summary.csv``; returns the folder.
 
-        The folder is written beside its place and then renamed: it is whole or not there. An earlier report in its place is
-        replaced, anything else is left alone: :class:`~pyro_vae.errors.OutputError`.
+        The folder is written beside its place and then renamed: it is whole or not there. An earlier report in its
+        place is replaced, anything else is left alone: :class:`~pyro_vae.errors.OutputError`.
         """
         from pyro_vae.posterior.datatree import save
         from pyro_vae.report import save_figures

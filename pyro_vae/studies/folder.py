@@ -25,7 +25,8 @@ def check_folder(folder: str | Path) -> Path:
         raise OutputError(f"{folder} is there and is not a folder. Choose another place for the results.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
         raise OutputError(
-            f"{folder} has files in it that are not a report's, and would have to go. Choose a folder that is empty or new."
+            f"{folder} has files in it that are not a report's, and would have to go. Choose a folder that is empty "
+            "or new."
         )
     parent = next(path for path in (folder.parent, *folder.parent.parents) if path.exists())
     try:
@@ -49,7 +50,7 @@ def file_name(name: str) -> str:
 
 @contextmanager
 def new_folder(folder: str | Path) -> Iterator[Path]:
-    """A folder to write into, beside ``folder``; it takes that name when the block ends well, and is gone when it does not."""
+    """A folder to write into, beside ``folder``: it takes that name if the block ends well, and is gone if not."""
     folder = check_folder(folder)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:

@@ -16,7 +16,7 @@ class Options:
 
     seed: int
     refit: bool = True
-    guide_draws: int = 4000
+    guide_draws: int = 10_000
     progress: bool | None = None
     stop: Any = "auto"
     fit: Mapping[str, Any] = field(default_factory=dict)
@@ -27,9 +27,9 @@ class Options:
         """Draws of the baseline, all chains together."""
         return self.nuts["chains"] * self.nuts["draws"]
 
-    def said(self) -> dict[str, str]:
-        """The options in words, for the report."""
-        words = {**self.fit, **self.nuts, "guide_draws": self.guide_draws, "seed": self.seed}
+    def said(self, *, sampled: bool) -> dict[str, str]:
+        """The options in words, for the report; those of NUTS only if it ran."""
+        words = {"seed": self.seed, **self.fit, "guide_draws": self.guide_draws, **(self.nuts if sampled else {})}
         return {key.replace("_", " "): str(value) for key, value in words.items()}
 
 
@@ -44,7 +44,10 @@ def options_of(
     nuts: Mapping[str, Any],
 ) -> Options:
     """Check what can be checked before the work. Raises :class:`~pyro_vae.errors.OptionError` naming the option."""
-    for name, value in {"guide_draws": guide_draws, **{key: nuts[key] for key in ("chains", "draws", "warmup")}}.items():
+    for name, value in {
+        "guide_draws": guide_draws,
+        **{key: nuts[key] for key in ("chains", "draws", "warmup")},
+    }.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise OptionError(f"{name}: expected a whole number above 0, got {value!r}.")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):

@@ -1,4 +1,4 @@
-"""Who owns which parameter during a comparison: guides theirs, the model its own, and the person's param store stays as it was."""
+"""Who owns which parameter during a comparison; the person's param store stays as it was."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def refuse_learned_parameters(model: Callable, data: Any, guides: Mapping[str, A
         run_model(model, args, kwargs)
     if seen.leaves and refit and len(guides) > 1:
         raise ModelError(
-            f"The model learns '{next(iter(seen.leaves))}', so every guide is fitted together with a model of its own, and no one "
-            "baseline is right for all. Compare one guide at a time (NUTS then runs at the values that its fit found), or make it a "
-            "latent site with a prior."
+            f"The model learns '{next(iter(seen.leaves))}', so every guide is fitted together with a model of its own, "
+            "and no one baseline is right for all. Compare one guide at a time (NUTS then runs at the values that its "
+            "fit found), or make it a latent site with a prior."
         )
     return bool(seen.leaves)
 
@@ -45,10 +45,13 @@ def refuse_learned_parameters(model: Callable, data: Any, guides: Mapping[str, A
 def refuse_untrained(name: str, guide: Callable, new: set[str]) -> None:
     """With ``refit=False`` a guide whose parameters were made only now has not been trained."""
     if isinstance(guide, AutoGuide) and guide.prototype_trace is None:
-        raise ModelError(f"'{name}' has never been called, so it is not trained. Train it, or let compare do so: refit=True.")
+        raise ModelError(
+            f"'{name}' has never been called, so it is not trained. Train it, or let compare do so: refit=True."
+        )
     owner = getattr(pyro.poutine.unwrap(guide), "__self__", guide)
     if new and not isinstance(owner, nn.Module):
         raise ModelError(
-            f"'{name}' has the parameter '{min(new)}', which is not in Pyro's param store: it was made anew, untrained. Train the "
-            "guide in this process, load its parameters (pyro.get_param_store().load), or let compare fit it: refit=True."
+            f"'{name}' has the parameter '{min(new)}', which is not in Pyro's param store: it was made anew, untrained."
+            " Train the guide in this process, load its parameters (pyro.get_param_store().load), or let compare fit "
+            "it: refit=True."
         )

@@ -19,8 +19,9 @@ PACKAGES = ("torch", "pyro-ppl", "nutpie", "arviz-stats", "numpy")
 class Record:
     """Takes the times while a study runs, and makes the table of it in the end."""
 
-    def __init__(self, options: Options):
+    def __init__(self, options: Options, *, sampled: bool):
         self.options = options
+        self.sampled = sampled
         self.seconds: dict[str, float] = {}
         self.began = time.time()
 
@@ -36,15 +37,14 @@ class Record:
     def table(self, fits: Mapping[str, Any], baseline: xr.DataTree) -> dict[str, str]:
         """Everything in words, in the order in which a reader asks."""
         table = {"when": time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(self.began))}
-        table |= self.options.said()
+        table |= self.options.said(sampled=self.sampled)
         for name, fit in fits.items():
-            table[f"{name}"] = (
+            table[f"fit of {name}"] = (
                 f"{fit.estimator!r}, {fit.num_particles} particles, {fit.steps} steps; {fit.reason}; "
                 f"bound {fit.bound:.3f} ± {fit.bound_se:.3f}"
             )
-        if "engine" in baseline.attrs:
-            table["baseline"] = str(baseline.attrs["engine"])
-        table |= {f"seconds, {what}": f"{seconds:.1f}" for what, seconds in self.seconds.items()}
+        table["baseline"] = str(baseline.attrs.get("engine", "as given"))
+        table |= {f"time of {what}": f"{seconds:.1f} s" for what, seconds in self.seconds.items()}
         return table | versions()
 
 

@@ -34,7 +34,7 @@ def noncentered(values: Values, data: Values) -> np.ndarray:
 
 def linear(values: Values, data: Values) -> np.ndarray:
     beta = values["beta"]
-    return stats.norm.logpdf(beta).sum(1) + stats.norm.logpdf(data["y"], beta @ data["x"].T, 0.35).sum(1)
+    return stats.norm.logpdf(beta).sum(1) + stats.norm.logpdf(data["y"], beta @ data["x"].T, 0.4).sum(1)
 
 
 def logistic(values: Values, data: Values) -> np.ndarray:

@@ -19,7 +19,7 @@ def arrays(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 def linear() -> dict[str, Any]:
     x, y, labels = arrays("linear_regression")
-    return regressions.linear(x, y, 0.35, labels)
+    return regressions.linear(x, y, 0.4, labels)
 
 
 def logistic() -> dict[str, Any]:
