@@ -74,7 +74,7 @@ def test_parameters_that_run_away_are_named():
         pyro.factor("prize", torch.exp(pyro.param("height", torch.tensor(1.0)) * 10))
 
     with pytest.raises(DivergedError, match=r"site 'prize'"):
-        fit(runaway, guide, Y, seed=0, learning_rate=5.0, steps=400, stop=None)
+        fit(runaway, guide, Y, seed=0, learning_rate=20.0, steps=20, stop=None)
 
 
 def test_a_program_that_fails_later_is_a_diverged_fit_that_keeps_its_values():
