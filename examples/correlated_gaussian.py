@@ -62,7 +62,7 @@ print(f"full-rank: sd {full_rank.std(0).mean():.2f}, correlation {np.corrcoef(fu
 # is that of the posterior when the *other coordinate is held fixed*, which is less than its spread overall. Right, the
 # formulas and what the fits found. At :math:`\rho = .7` the sd is still .71 of what it should be, and it is there that
 # importance weights begin to fail. k-hat is estimated from a tail that few draws have reached: it comes out low, here
-# by up to .2, and lower with fewer draws. (At :math:`\rho = 0` the weights are all but constant, and its value lies
+# by up to .2. (At :math:`\rho = 0` the weights are all but constant, and its value lies
 # below the picture.)
 
 
