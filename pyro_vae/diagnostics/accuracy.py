@@ -99,7 +99,7 @@ def _block(
     x, y = ours.reshape(len(ours), -1), theirs.reshape(len(theirs), -1)
     w = np.full(x.shape[1], 1 / x.shape[1]) if log_weights is None else np.exp(log_weights)
     even = np.full(y.shape[1], 1 / y.shape[1])
-    still = is_constant(x, axis=1), is_constant(y, axis=1)
+    still = np.array([is_constant(row) for row in x]), np.array([is_constant(row) for row in y])
     mean, sd = weighted.mean_and_sd(x, w)
     centre, scale = weighted.mean_and_sd(y, even)
     sd[still[0]], scale[still[1]] = 0.0, 0.0

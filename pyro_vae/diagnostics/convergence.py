@@ -20,7 +20,7 @@ _TRIM = 0.01
 
 @dataclass(frozen=True)
 class FitConvergence:
-    """``drift``: how far the bound rose in the last quarter of the steps; ``noise``: the sd of one step's bound; in nats.
+    """``drift``: the bound's rise in the last quarter of the steps; ``noise``: the sd of one step's bound; in nats.
 
     Both are NaN where the trace does not allow to tell. ``message`` says in plain words what was found.
     """

@@ -14,7 +14,7 @@ MAX_KHAT = 0.7
 # The tail to which the Pareto distribution is fitted is a fifth of so few draws, and has to hold five weights.
 MIN_TAIL = 5
 MIN_DRAWS = 25
-# Weights within one per cent of each other: what they differ by is mostly rounding in float32, and has no tail.
+# Weights that vary by less than one per cent change no result, and the shape of their tail is mostly that of rounding.
 CONSTANT_WITHIN = 0.01
 
 
@@ -49,9 +49,10 @@ def pareto_khat(log_w: ArrayLike) -> ImportanceWeights:
               \hat k) \text{ fitted to the } M = 3 \sqrt n \text{ largest}
 
     k-hat is noisy (sd about .15 at 1 000 draws, .10 at 1e4) and local: it knows only where the guide has draws, so a
-    guide that sits on one of two modes can have a good one. Weights within 1 % of each other are those of a perfect
-    guide: k-hat is then 0. Zero weights (``-inf``: draws where the model has no density) are kept as zeros; with NaN
-    or +inf among the weights nothing can be reweighted, k-hat is infinite and ``statement`` says why.
+    guide that sits on one of two modes can have a good one. Weights with a coefficient of variation below 1 % are those
+    of a perfect guide: they are taken as constant, and k-hat is 0. Zero weights (``-inf``: draws where the model has no
+    density) are kept as zeros; with NaN or +inf among the weights nothing can be reweighted, k-hat is infinite and
+    ``statement`` says why.
 
     Shapes: ``log_w`` ``[n]`` (any shape is flattened), natural logarithms, up to a constant. Raises: ``DataError`` for
     fewer than 25.
@@ -70,12 +71,13 @@ def pareto_khat(log_w: ArrayLike) -> ImportanceWeights:
     unusable = np.isnan(log_w) | np.isposinf(log_w)
     if unusable.any():
         kind = "NaN" if np.isnan(log_w).any() else "infinite"
-        return _hopeless(n, f"{unusable.sum()} of {n} importance weights are {kind}")
+        count = int(unusable.sum())
+        return _hopeless(n, f"{count} of {n} importance weights {'is' if count == 1 else 'are'} {kind}")
     zero = np.isneginf(log_w)
     statement = f"the model has no density at {zero.sum()} of the guide's {n} draws" if zero.any() else ""
     if np.count_nonzero(~zero) <= max(MIN_DRAWS, 3 * np.sqrt(n)):
         return _hopeless(n, statement)
-    if log_w.max() - log_w.min() < CONSTANT_WITHIN:
+    if _variation(log_w) < CONSTANT_WITHIN:
         constant = np.full(n, -np.log(n))
         return ImportanceWeights(khat=0.0, n=n, ess=float(n), log_weights=constant, constant=True)
     return _smoothed(log_w, statement)
@@ -89,16 +91,23 @@ def log_importance_weights(tree: xr.DataTree) -> np.ndarray | None:
     return (stats["log_p"] - stats["log_q"]).transpose("chain", "draw").values.ravel()
 
 
+def _variation(log_w: np.ndarray) -> float:
+    """The weights' coefficient of variation, sd / mean."""
+    w = np.exp(log_w - log_w.max())
+    return float(w.std() / w.mean())
+
+
 def _smoothed(log_w: np.ndarray, statement: str) -> ImportanceWeights:
     from arviz_stats.base import array_stats
 
-    # Where the tail's weights are tied, or underflow, there is no Pareto fit: arviz-stats raises or divides by 0.
+    # Where the tail's weights are tied, or underflow, there is no Pareto fit: arviz-stats raises or divides 0 by 0, and
+    # k-hat can come out as a small number beside weights that are NaN.
     try:
         with np.errstate(all="ignore"):
             log_weights, khat = array_stats.psislw(-log_w)  # it takes the negative, as for leave-one-out
     except ValueError:
         log_weights, khat = log_w, np.nan
-    if not np.isfinite(khat):
+    if not np.isfinite(khat) or np.isnan(log_weights).any():
         if np.count_nonzero(log_w == log_w.max()) < MIN_TAIL:
             return _hopeless(log_w.size, "a few draws carry all the weight: the others' is zero in floating point")
         # As with discrete latents: the largest weight is taken again and again, so nothing larger is to come.

@@ -48,8 +48,7 @@ def least_precise(table: pd.DataFrame) -> str | None:
     Of the wider one, because the error of a guide's mean grows with its sd: a guide that is far too wide is wrong,
     whatever its mean. Draws that are not finite are a misfit, not a matter of precision.
     """
-    finite = table[table["sd_ratio"].notna()]
-    if not len(finite):
-        return None
-    error = (finite["mcse"] / finite["sd_ratio"].clip(lower=1.0)).fillna(np.inf).to_numpy()
-    return str(finite.index[error.argmax()]) if error.max() > MAX_MCSE else None
+    mcse, sd_ratio = (table[name].to_numpy(dtype=np.float64) for name in ("mcse", "sd_ratio"))
+    error = np.nan_to_num(mcse, nan=np.inf) / np.maximum(sd_ratio, 1.0)
+    error = np.where(np.isnan(sd_ratio), 0.0, error)
+    return str(table.index.tolist()[error.argmax()]) if error.max(initial=0.0) > MAX_MCSE else None

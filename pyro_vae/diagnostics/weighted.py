@@ -6,7 +6,7 @@ import numpy as np
 
 
 def mean_and_sd(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    r"""Mean and sd of each row, :math:`s^2 = \sum_i w_i (x_i - \bar x)^2 / (1 - \sum_i w_i^2)`: n - 1 for equal weights.
+    r"""Mean and sd of each row, :math:`s^2 = \sum_i w_i (x_i - \bar x)^2 / (1 - \sum_i w_i^2)`, as usual for equal w.
 
     Shapes: ``x`` ``[P, n]``, normalised weights ``w`` ``[n]``, results ``[P]``.
 
@@ -41,6 +41,7 @@ def quantiles(x: np.ndarray, w: np.ndarray, probabilities: tuple[float, ...]) ->
     >>> quantiles(np.array([[3.0, 1.0, 2.0]]), np.full(3, 1 / 3), (0.5,))
     array([[2.]])
     """
+    x, w = x[:, w > 0], w[w > 0]
     order = np.argsort(x, axis=1)
     x, w = np.take_along_axis(x, order, axis=1), w[order]
     middle = np.cumsum(w, axis=1) - w / 2

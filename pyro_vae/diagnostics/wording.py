@@ -46,12 +46,12 @@ def off(table: pd.DataFrame) -> str:
     >>> import pandas as pd
     >>> row = {"delta_mean": 0.0, "mcse": 0.02, "sd_ratio": 2.0, "baseline_sd": 1.0}
     >>> off(pd.DataFrame([row, row], index=["a", "b"]))
-    'a is off: its sd is too large by a factor 2.0 (2 of 2 parameters are off, and a the most)'
+    '2 of 2 parameters are off, a the most: its sd is too large by a factor 2.0'
     """
     worst = worst_parameter(table)
     count = int((misfit(table) >= 1).sum())
-    rest = f" ({count} of {len(table)} parameters are off, and {worst} the most)" if count > 1 else ""
-    return f"{worst} is off: {fault(table.loc[worst].to_dict())}{rest}"
+    which = f"{worst} is off" if count == 1 else f"{count} of {len(table)} parameters are off, {worst} the most"
+    return f"{which}: {fault(table.loc[worst].to_dict())}"
 
 
 def agreement(table: pd.DataFrame) -> str:
@@ -82,7 +82,7 @@ def khat(weights: ImportanceWeights) -> str:
     return f"Pareto's k-hat is {weights.khat:.2f} from {weights.n} draws"
 
 
-def why_not_reweighted(corrected: pd.DataFrame | None, weights: ImportanceWeights | None, modes_missed: bool) -> str:
+def why_not_reweighted(corrected: pd.DataFrame | None, weights: ImportanceWeights | None, missed: bool) -> str:
     """Why importance weights do not mend the draws.
 
     >>> why_not_reweighted(None, ImportanceWeights(0.9, 4000, 20.0, np.zeros(4000)), False)
@@ -94,13 +94,13 @@ def why_not_reweighted(corrected: pd.DataFrame | None, weights: ImportanceWeight
         return f"reweighting cannot mend it: {weights.statement}"
     if not weights.reliable:
         return f"reweighting cannot mend it: {khat(weights)}, not below {MAX_KHAT}"
-    still = "" if corrected is None else f"; reweighted, {off_or_unsure(corrected)}"
-    if modes_missed:
-        return f"{khat(weights)}, which looks good, but it knows only where the guide has draws{still}"
+    still = "" if corrected is None or weights.constant else f"; reweighted, {_off_or_unsure(corrected)}"
+    if missed:
+        return f"{khat(weights)}, which looks good, but weights know only where the guide has draws{still}"
     return f"reweighting does not mend it, although {khat(weights)}{still}"
 
 
-def off_or_unsure(table: pd.DataFrame) -> str:
+def _off_or_unsure(table: pd.DataFrame) -> str:
     """What keeps reweighted draws from the line: a parameter that is off, or one that too few draws determine."""
     if (misfit(table) >= 1).any():
         return off(table)
