@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +12,10 @@ import xarray as xr
 from pyro.distributions import ImproperUniform
 from torch import Tensor
 
-from pyro_vae.errors import ModelError
 from pyro_vae.particles.data import Particles, Site
 from pyro_vae.particles.plan import Plan
-from pyro_vae.particles.state import unobserved
 from pyro_vae.particles.tracing import run_model
 from pyro_vae.posterior.datatree import build
-from pyro_vae.potential.precision import double_precision
 
 Groups = dict[str, dict[str, np.ndarray]]
 
@@ -63,19 +59,6 @@ class Program:
             return {}
         run = run_model(self.model, self.args, self.kwargs, num_particles=draws, plan=self.plan)
         return _numpy({**{site.name: site.value for site in run.latent}, **run.deterministic})
-
-
-def widest(attempt: Callable[[], object], *programs: Callable) -> AbstractContextManager:
-    """64 bits if the programs can compute in them (``attempt`` succeeds), else the precision that they were written in.
-
-    A recurrent net, for one, insists on the dtype of its weights.
-    """
-    try:
-        with unobserved(*programs), torch.no_grad(), double_precision():
-            attempt()
-    except ModelError:
-        return nullcontext()
-    return double_precision()
 
 
 def chunk_sizes(total: int, probe: Particles) -> list[int]:

@@ -18,7 +18,8 @@ from pyro_vae.particles.data import Particles
 from pyro_vae.particles.plan import plan_pair
 from pyro_vae.particles.state import unobserved
 from pyro_vae.particles.tracing import draw
-from pyro_vae.posterior.collecting import Groups, Program, assemble, chunk_sizes, collect, widest
+from pyro_vae.posterior.collecting import Groups, Program, assemble, chunk_sizes, collect
+from pyro_vae.potential.precision import widest
 
 
 def sample_posterior(
@@ -88,7 +89,7 @@ def sample_posterior(
 
     with unobserved(model, guide), torch.no_grad():
         pyro.set_rng_seed(seed)
-        with widest(lambda: run(1), model, guide):
+        with widest(lambda: run(1), model, guide)():
             probe = run(2)
             chunks = (run(count) for count in chunk_sizes(draws, probe))
             groups = collect(chunks, draws, program if predictive else None, log_likelihood)
@@ -143,7 +144,7 @@ def model_groups(
     summed = [name for name in plan.latents if name not in samples]
     with unobserved(model), torch.no_grad():
         pyro.set_rng_seed(seed)
-        with widest(lambda: run(_rows(flat, 0, 1)), model):
+        with widest(lambda: run(_rows(flat, 0, 1)), model)():
             probe = run(_rows(flat, 0, 1))
             ends = np.cumsum([0, *chunk_sizes(total, probe)]).tolist()
             chunks = (run(_rows(flat, start, end)) for start, end in pairwise(ends))

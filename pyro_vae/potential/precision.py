@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from pyro_vae.errors import ModelError
+from pyro_vae.particles.state import unobserved
 
 _WIDER = {torch.float32: torch.float64, torch.complex64: torch.complex128}
 
@@ -55,3 +58,16 @@ def double_precision() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(before)
+
+
+def widest(attempt: Callable[[], object], *programs: Callable) -> Callable[[], AbstractContextManager]:
+    """:func:`double_precision` if the programs can compute in it (``attempt`` succeeds), else a context that does nothing.
+
+    A recurrent net, for one, insists on the dtype of its weights. Looking leaves no trace.
+    """
+    try:
+        with unobserved(*programs), torch.no_grad(), double_precision():
+            attempt()
+    except ModelError:
+        return nullcontext
+    return double_precision

@@ -1,0 +1,162 @@
+"""A log density and its gradient as one compiled function, held against the eager one before it is used.
+
+The function is run once with ``make_fx``, which writes down every tensor operation of value and gradient, without Pyro
+and autograd around them; torch Inductor turns that list into machine code (a C++ compiler is needed), or TorchScript
+runs it. Called by ``density``; knows nothing of Pyro.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
+TensorPair = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+TOLERANCE = 1e-10  # relative, in 64 bits: the compiler may sum in another order, and no more
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """``evaluate(x[D]) -> (log density, its gradient [D])``; ``backend`` is ``inductor``, ``torchscript`` or ``eager``.
+
+    ``why`` says in one line why a slower backend than Inductor is used; empty for Inductor.
+    """
+
+    evaluate: Evaluate
+    backend: str
+    why: str = ""
+
+
+def compile_gradient(eager: TensorPair, points: Sequence[np.ndarray], *, tolerance: float = TOLERANCE) -> Gradient:
+    """The fastest function that agrees with ``eager`` at all ``points``, ``[D]`` each.
+
+    ``eager`` maps ``x[D]`` to the log density and its gradient. What cannot be written down once for all points
+    (control flow that depends on values, random numbers, NumPy inside) stays eager.
+    """
+    plain = as_numpy(eager)
+    expected = [plain(point) for point in points]
+    start = torch.as_tensor(points[0])
+    reasons = []
+    try:
+        graph = _trace(eager, start)
+    except Exception as error:  # whatever a person's code does under tracing is a reason, not a failure
+        return Gradient(plain, "eager", f"the model cannot be traced ({_first_line(error)})")
+    random = [str(node.target) for node in graph.graph.nodes if _is_random(node)]
+    if random:
+        return Gradient(plain, "eager", f"the model draws random numbers beyond its sample sites ({random[0]})")
+    for name, backend in (("inductor", _inductor), ("torchscript", _torchscript)):
+        try:
+            compiled = as_numpy(backend(graph, start))
+            worst = disagreement(compiled, points, expected)
+        except Exception as error:  # compilers fail in many ways, and the next one may not
+            reasons.append(f"{name} failed ({_first_line(error)})")
+            continue
+        if worst <= tolerance:
+            return Gradient(compiled, name, "; ".join(reasons))
+        reasons.append(
+            f"{name} gives another value (relative difference {worst:.1e}: does the model branch on values?)"
+        )
+    return Gradient(plain, "eager", "; ".join(reasons))
+
+
+def disagreement(
+    evaluate: Evaluate, points: Sequence[np.ndarray], expected: Sequence[tuple[float, np.ndarray]]
+) -> float:
+    """The largest relative difference of value or gradient over ``points``; infinite where only one is finite."""
+    worst = 0.0
+    for point, (value, gradient) in zip(points, expected, strict=True):
+        got, got_gradient = evaluate(point)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            same = np.isfinite(got) == np.isfinite(value)
+            worst = max(worst, 0.0 if same else np.inf)
+            continue
+        scale = np.abs(gradient).max(initial=1.0)
+        differences = (
+            abs(got - value) / max(abs(value), 1.0),
+            np.abs(got_gradient - gradient).max(initial=0.0) / scale,
+        )
+        worst = max(worst, *(float(d) if np.isfinite(d) else np.inf for d in differences))
+    return worst
+
+
+def as_numpy(pair: TensorPair) -> Evaluate:
+    """The same function from NumPy to NumPy. Linear algebra that breaks down at a point gives NaN there."""
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        try:
+            value, gradient = pair(torch.from_numpy(np.array(x, dtype=np.float64)))
+        except torch.linalg.LinAlgError:
+            return np.nan, np.zeros_like(x)
+        return value.item(), gradient.numpy()
+
+    return evaluate
+
+
+def _trace(eager: TensorPair, start: Tensor) -> fx.GraphModule:
+    """Value and gradient as a list of tensor operations; what depends on constants alone is computed now."""
+    from torch._inductor.constant_folding import constant_fold
+    from torch._inductor.decomposition import select_decomp_table
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    graph = make_fx(lambda x: eager(x), decomposition_table=select_decomp_table())(start)  # a bound method confuses it
+    graph.graph.eliminate_dead_code()
+    constant_fold(graph)
+    graph.recompile()
+    return graph
+
+
+def _is_random(node: fx.Node) -> bool:
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+
+
+def _inductor(graph: fx.GraphModule, start: Tensor) -> TensorPair:
+    from torch._inductor.compile_fx import compile_fx_inner
+
+    with _quick_compile(graph):
+        compiled = compile_fx_inner(graph, [start])
+    return lambda x: tuple(compiled([x]))  # type: ignore[operator, return-value]
+
+
+# Loops this long are worth the seconds that it takes to find out which vector instructions there are.
+_LONG = 20_000
+
+
+@contextmanager
+def _quick_compile(graph: fx.GraphModule) -> Iterator[None]:
+    """Inductor set for one small graph: one thread, one process, one call of the C++ compiler; all put back after."""
+    from torch._inductor import config, cpu_vec_isa
+
+    sizes = [node.meta["val"].numel() for node in graph.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
+    options = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": False}
+    scalar = max(sizes, default=0) < _LONG
+    if scalar:
+        options["cpp.vec_isa_ok"] = False
+        cpu_vec_isa.valid_vec_isa_list.cache_clear()
+    try:
+        with config.patch(options), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if scalar:
+            cpu_vec_isa.valid_vec_isa_list.cache_clear()
+
+
+def _torchscript(graph: fx.GraphModule, start: Tensor) -> TensorPair:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(graph, (start,), check_trace=False)
+    return traced  # type: ignore[return-value]
+
+
+def _first_line(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
