@@ -20,9 +20,16 @@ if TYPE_CHECKING:
     from pyro_vae.errors import ProgramError as ProgramError
     from pyro_vae.errors import PyroVaeError as PyroVaeError
     from pyro_vae.errors import SamplerError as SamplerError
+    from pyro_vae.estimators import IWAE as IWAE
+    from pyro_vae.estimators import VIMCO as VIMCO
     from pyro_vae.estimators import AnalyticKL as AnalyticKL
+    from pyro_vae.estimators import DReG as DReG
+    from pyro_vae.estimators import MovingAverage as MovingAverage
+    from pyro_vae.estimators import Network as Network
+    from pyro_vae.estimators import Renyi as Renyi
     from pyro_vae.estimators import Reparameterized as Reparameterized
     from pyro_vae.estimators import ScoreFunction as ScoreFunction
+    from pyro_vae.estimators import StickingTheLanding as StickingTheLanding
     from pyro_vae.mcmc import nuts as nuts
     from pyro_vae.particles import draw as draw
     from pyro_vae.posterior import sample_posterior as sample_posterior
@@ -37,19 +44,26 @@ __version__ = "0.1.0"
 _HOME = {
     "AnalyticKL": "estimators",
     "Comparison": "studies",
+    "DReG": "estimators",
     "DataError": "errors",
     "DivergedError": "errors",
     "EstimatorError": "errors",
     "Fit": "training",
+    "IWAE": "estimators",
     "ModelError": "errors",
+    "MovingAverage": "estimators",
+    "Network": "estimators",
     "OptionError": "errors",
     "OutputError": "errors",
     "ProgramError": "errors",
     "PyroVaeError": "errors",
+    "Renyi": "estimators",
     "Reparameterized": "estimators",
     "SamplerError": "errors",
     "ScoreFunction": "estimators",
+    "StickingTheLanding": "estimators",
     "TraceELBO": "elbo",
+    "VIMCO": "estimators",
     "compare": "studies",
     "draw": "particles",
     "fit": "training",
