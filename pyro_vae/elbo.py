@@ -7,15 +7,27 @@ from typing import Any
 
 import pyro.infer
 import torch
-from torch import Tensor
+from pyro.infer.elbo import ELBOModule
+from torch import Tensor, nn
 
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Estimate, Estimator
 from pyro_vae.estimators.names import by_name
 from pyro_vae.estimators.reparameterized import Reparameterized
-from pyro_vae.particles.data import Particles, Pass
+from pyro_vae.particles.data import Particles
 from pyro_vae.particles.plan import Plan, plan_pair
 from pyro_vae.particles.tracing import draw
+
+
+class _LossModule(ELBOModule):
+    """Pyro's module of a loss, with what the estimator learns among its children."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The differentiable loss of one draw."""
+        loss = super().forward(*args, **kwargs)
+        if self.elbo.control is not None and "control" not in self._modules:
+            self.control = self.elbo.control
+        return loss
 
 
 class TraceELBO(pyro.infer.ELBO):
@@ -60,7 +72,16 @@ class TraceELBO(pyro.infer.ELBO):
         super().__init__(num_particles=num_particles, vectorize_particles=vectorize is not False)
         self.estimator = Reparameterized() if estimator is None else by_name(estimator)
         self.vectorize = vectorize
+        self.control: nn.Module | None = None
+        self._started = False
         self._planned: tuple[Callable, Callable, Plan] | None = None
+
+    def __call__(self, model: Callable, guide: Callable) -> ELBOModule:
+        """The loss as a module: its parameters are the model's, the guide's and what the estimator learns.
+
+        As with an autoguide, what is made lazily is there after the first call: call it once before ``parameters()``.
+        """
+        return _LossModule(model, guide, self)
 
     def __repr__(self) -> str:
         return f"TraceELBO({self.estimator}, num_particles={self.num_particles})"
@@ -73,8 +94,9 @@ class TraceELBO(pyro.infer.ELBO):
                 guide,
                 args,
                 kwargs,
-                vectorize=False if self.num_particles == 1 else self.vectorize,
-                closed_form=Pass.KL in self.estimator.passes,
+                num_particles=self.num_particles,
+                vectorize=self.vectorize,
+                passes=self.estimator.passes,
             )
             self._planned = (model, guide, found)
         return self._planned[2]
@@ -88,7 +110,21 @@ class TraceELBO(pyro.infer.ELBO):
 
     def estimate(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Estimate:
         """One gradient estimate: two losses and the detached bound."""
-        return self.estimator(self.particles(model, guide, *args, **kwargs))
+        particles = self.particles(model, guide, *args, **kwargs)
+        estimate = self.estimator(particles, self._start(particles))
+        if torch.is_grad_enabled() and self.control is not None:
+            buffers = dict(self.control.named_buffers())
+            for name, value in estimate.control_state.items():
+                buffers[name].copy_(value)
+        return estimate
+
+    def _start(self, particles: Particles) -> nn.Module | None:
+        """What the estimator learns or remembers, made at the first draw and known to the param store."""
+        if not self._started:
+            self.control, self._started = self.estimator.init(particles), True
+        if self.control is not None and any(True for _ in self.control.parameters()):
+            pyro.module("estimator_control", self.control)
+        return self.control
 
     def differentiable_loss(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Tensor:
         """A scalar whose gradient is the estimator's and whose value is -bound."""

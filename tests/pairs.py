@@ -194,6 +194,25 @@ def auxiliary_discrete():
     return model, guide, (X5,)
 
 
+def discrete_chain():
+    """b1 -> b2 in guide and model, and c on its own: c's cost has nothing of b1 and b2."""
+
+    def model(x):
+        b1 = pyro.sample("b1", dist.Bernoulli(0.4))
+        b2 = pyro.sample("b2", dist.Bernoulli(0.3 + 0.4 * b1))
+        c = pyro.sample("c", dist.Bernoulli(0.6))
+        pyro.sample("x", dist.Normal(b2, 1.0), obs=x[0])
+        pyro.sample("y", dist.Normal(c, 1.0), obs=x[1])
+
+    def guide(x):
+        logits = pyro.param("logits", lambda: torch.tensor([0.3, -0.2, 0.8, 0.1]))
+        b1 = pyro.sample("b1", dist.Bernoulli(logits=logits[0]))
+        pyro.sample("b2", dist.Bernoulli(logits=logits[1] + logits[2] * b1))
+        pyro.sample("c", dist.Bernoulli(logits=logits[3]))
+
+    return model, guide, (X5,)
+
+
 def shared_prior():
     def model(x):
         prior = pyro.param("prior", lambda: torch.tensor(0.4))
@@ -262,6 +281,7 @@ PAIRS = [
     Pair("discrete", discrete, reparameterised=False),
     Pair("mixed", mixed, reparameterised=False, latents=("w", "z")),
     Pair("auxiliary discrete", auxiliary_discrete, reparameterised=False, pyro_is_right=False),
+    Pair("discrete chain", discrete_chain, reparameterised=False, latents=("b1", "b2", "c")),
     Pair("shared prior", shared_prior),
     Pair("neural", neural),
     Pair("AutoNormal", auto_normal, latents=HIERARCHY),

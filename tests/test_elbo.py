@@ -6,7 +6,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from pyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
+from pyro.infer import SVI, Trace_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
 from pyro.infer.autoguide import AutoNormal
 
 from pyro_vae.elbo import TraceELBO
@@ -51,10 +51,29 @@ def test_gradient_is_trace_elbos_from_the_same_draws(pair, particles):
         args = tuple(arg.double() for arg in args)
         nesting = _nesting(model, guide, args)
         theirs = Trace_ELBO(num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=nesting)
-        estimator = Reparameterized() if pair.reparameterised else ScoreFunction(pathwise=True)
+        estimator = Reparameterized() if pair.reparameterised else ScoreFunction(pathwise=True, downstream=False)
         _same_gradients(TraceELBO(estimator, num_particles=particles), theirs, model, guide, args)
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("name", ["discrete", "mixed", "auxiliary discrete", "discrete chain"])
+def test_gradient_is_trace_graph_elbos_from_the_same_draw(name):
+    """Only downstream costs: Pyro's TraceGraph_ELBO has no `differentiable_loss` (P5) but can be compared through its
+    gradients."""
+    pair = next(pair for pair in PAIRS if pair.name == name)
+    model, guide, args = pair.make()
+    ours = TraceELBO(ScoreFunction(pathwise=True))
+    ours.loss(model, guide, *args)
+    results = []
+    for objective in (ours, TraceGraph_ELBO()):
+        gradients()
+        pyro.set_rng_seed(3)
+        results.append((objective.loss_and_grads(model, guide, *args), gradients()))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
+    for key, expected in results[1][1].items():
+        torch.testing.assert_close(results[0][1][key], expected, rtol=1e-4, atol=1e-5)
+    assert not hasattr(TraceGraph_ELBO(), "differentiable_loss")
 
 
 MEAN_FIELD = [

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.base import Claims as Claims
     from pyro_vae.estimators.base import Estimate as Estimate
     from pyro_vae.estimators.base import Estimator as Estimator
+    from pyro_vae.estimators.baselines import MovingAverage as MovingAverage
+    from pyro_vae.estimators.baselines import Network as Network
     from pyro_vae.estimators.dreg import DReG as DReG
     from pyro_vae.estimators.iwae import IWAE as IWAE
     from pyro_vae.estimators.names import by_name as by_name
@@ -23,6 +25,8 @@ _HOME = {
     "Estimate": "base",
     "Estimator": "base",
     "IWAE": "iwae",
+    "MovingAverage": "baselines",
+    "Network": "baselines",
     "Renyi": "renyi",
     "Reparameterized": "reparameterized",
     "ScoreFunction": "score_function",

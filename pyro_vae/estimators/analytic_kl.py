@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from pyro_vae.estimators.base import Claims, Estimate, Estimator
+from pyro_vae.estimators.costs import closed_form_costs
 from pyro_vae.estimators.score_function import score_estimate
-from pyro_vae.particles.data import Factor, Particles, Pass
+from pyro_vae.particles.data import Particles, Pass
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,9 @@ class AnalyticKL(Estimator):
 
     @property
     def passes(self) -> frozenset[Pass]:
-        """Closed-form KLs."""
-        return frozenset({Pass.KL})
+        """Closed-form KLs, and what the sites that are sampled can influence."""
+        return frozenset({Pass.KL, Pass.DOWNSTREAM})
 
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""
-        return score_estimate(particles, kl_costs(particles))
-
-
-def kl_costs(particles: Particles) -> list[tuple[float, Factor]]:
-    """Signed factors whose sum is the bound, closed forms in place of the sampled terms that they stand for."""
-    closed = [site for site in particles.sites.values() if site.kl is not None]
-    covered = {name for site in closed for name in (site.name, *site.kl_covers)}
-    costs: list[tuple[float, Factor]] = [(-1.0, site.kl) for site in closed if site.kl is not None]
-    for site in particles.sites.values():
-        if site.name not in covered:
-            costs += [(sign, factor) for sign, factor in ((1.0, site.log_p), (-1.0, site.log_q)) if factor is not None]
-    return costs
+        return score_estimate(particles, closed_form_costs(particles))

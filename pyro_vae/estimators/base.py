@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,7 @@ class Estimate:
     bound: Tensor
     model_loss: Tensor | None = None
     control_loss: Tensor | None = None
+    control_state: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of_mean(cls, log_w: Tensor) -> Estimate:

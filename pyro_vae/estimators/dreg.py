@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, refuse_sites
-from pyro_vae.estimators.weights import log_weights, renyi_bound, score_sites, shared_frame
+from pyro_vae.estimators.score_function import scored_sites
+from pyro_vae.estimators.weights import log_weights, renyi_bound, shared_frame
 from pyro_vae.particles.data import Particles, Pass
 
 
@@ -43,7 +44,7 @@ class DReG(Estimator):
 
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""
-        refuse_sites(score_sites(particles), self, "VIMCO()")
+        refuse_sites(scored_sites(particles), self, "VIMCO()")
         frame = shared_frame(particles)
         log_w = log_weights(particles, frame).detach()
         weights = torch.softmax(log_w, 0)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, refuse_sites
-from pyro_vae.estimators.weights import multi_sample_estimate, score_sites
+from pyro_vae.estimators.score_function import scored_sites
+from pyro_vae.estimators.weights import multi_sample_estimate
 from pyro_vae.particles.data import Particles, Pass
 
 
@@ -52,5 +53,5 @@ class IWAE(Estimator):
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""
         if self.sticking_the_landing:
-            refuse_sites(score_sites(particles), self, "VIMCO(), or IWAE() without sticking_the_landing")
+            refuse_sites(scored_sites(particles), self, "VIMCO(), or IWAE() without sticking_the_landing")
         return multi_sample_estimate(particles, log_q="log_q_frozen" if self.sticking_the_landing else "log_q")

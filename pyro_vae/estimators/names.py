@@ -21,6 +21,8 @@ BY_NAME: dict[str, Estimator] = {
     "score-function": ScoreFunction(),
     "sticking-the-landing": StickingTheLanding(),
     "score-function:leave-one-out": ScoreFunction(baseline="leave-one-out"),
+    "score-function:moving-average": ScoreFunction(baseline="moving-average"),
+    "score-function:optimal": ScoreFunction(baseline="optimal"),
     "iwae": IWAE(),
     "dreg": DReG(),
     "renyi": Renyi(),

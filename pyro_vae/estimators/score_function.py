@@ -1,17 +1,17 @@
-"""The score-function (REINFORCE) gradient, with and without a leave-one-out baseline."""
+"""The score-function (REINFORCE) gradient, with a choice of control variates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, check_particles
-from pyro_vae.particles.data import Factor, Particles, Pass, Site, sum_to
+from pyro_vae.estimators.baselines import Baseline, NoBaseline, as_baseline
+from pyro_vae.estimators.costs import Cost, cost_of, sampled_costs
+from pyro_vae.particles.data import Particles, Pass, Site
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,22 @@ class ScoreFunction(Estimator):
     .. math:: \nabla_\phi \approx \frac1K \sum_k \sum_i \nabla_\phi \log q_\phi(z_{ik})\,
               \bigl[\ell_{ik} - b_{ik}\bigr], \qquad \ell = \log p(x, z) - \log q(z)
 
-    For a site inside plates the cost is summed only over what shares its rows (Rao-Blackwellisation over plates),
-    auxiliary guide sites included. ``baseline="leave-one-out"`` takes b from the other K - 1 particles, which keeps
-    the estimate unbiased.
+    The cost of a site is Rao-Blackwellised: only the terms that its value can influence, summed only over what shares
+    its rows of plates; auxiliary guide sites are included. Every baseline here leaves the estimate unbiased.
 
     Args:
-        baseline: None or ``"leave-one-out"`` (which needs K >= 2).
+        baseline: None; ``"leave-one-out"``, the mean of the other particles (K >= 2), a good default;
+            ``"moving-average"``, of earlier steps; ``"optimal"``, the least-variance coefficient for every parameter
+            element (K >= 2);
+            :class:`~pyro_vae.estimators.Network`, a learned function of an input (NVIL).
         pathwise: True keeps sites that have ``rsample`` pathwise, so that only the others take the score function
             (what Pyro's ``Trace_ELBO`` does); False takes the score function everywhere.
+        downstream: False keeps terms that a site cannot influence in its cost, as Pyro's ``Trace_ELBO`` does: noisier.
 
     Shapes: sites ``[K, *plates]``. Raises :class:`~pyro_vae.errors.OptionError` for an unknown baseline,
-    :class:`~pyro_vae.errors.EstimatorError` for too few particles.
+    :class:`~pyro_vae.errors.EstimatorError` for too few particles, or a site that the baseline cannot take.
     Source: Williams, Machine Learning 8, 1992; Paisley, Blei, Jordan, ICML 2012; Ranganath, Gerrish, Blei, AISTATS
-    2014; Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
+    2014; Schulman et al., "Gradient Estimation Using Stochastic Computation Graphs", NeurIPS 2015.
 
     >>> import torch
     >>> from pyro_vae.particles import Factor, Particles, Site
@@ -46,68 +49,64 @@ class ScoreFunction(Estimator):
     tensor(-1.5000)
     """
 
-    baseline: Literal["leave-one-out"] | None = None
+    baseline: str | Baseline | None = None
     pathwise: bool = False
+    downstream: bool = True
 
     def __post_init__(self) -> None:
-        if self.baseline not in (None, "leave-one-out"):
-            raise OptionError(f"ScoreFunction(baseline={self.baseline!r}): expected None or 'leave-one-out'.")
+        as_baseline(self.baseline)
 
     @property
     def claims(self) -> Claims:  # type: ignore[override]
-        """Unbiased; blind to a constant only where a baseline removes it."""
-        return Claims(unbiased=True, shift_invariant=self.baseline is not None)
+        """Unbiased; blind to a constant only where the baseline removes it."""
+        return Claims(unbiased=True, shift_invariant=as_baseline(self.baseline).shift_invariant)
 
     @property
     def passes(self) -> frozenset[Pass]:
         """Values are stopped unless reparameterised sites are to stay pathwise."""
-        return frozenset() if self.pathwise else frozenset({Pass.SCORE})
+        own = {Pass.DOWNSTREAM} if self.downstream else set()
+        return as_baseline(self.baseline).passes | own | (set() if self.pathwise else {Pass.SCORE})
 
     @property
     def min_particles(self) -> int:
-        """Leave-one-out needs another particle."""
-        return 2 if self.baseline else 1
+        """The baseline's."""
+        return as_baseline(self.baseline).min_particles
+
+    def init(self, particles: Particles) -> nn.Module | None:
+        """The baseline's memory or network."""
+        return as_baseline(self.baseline).init(scored_sites(particles))
 
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""
         check_particles(particles, self)
-        costs = [signed for site in particles.sites.values() for signed in _costs(site)]
-        return score_estimate(particles, costs, self.baseline)
+        return score_estimate(particles, sampled_costs(particles), as_baseline(self.baseline), control)
 
 
-def _costs(site: Site) -> list[tuple[float, Factor]]:
-    """log p - log q of one site, as signed factors."""
-    return [(sign, factor) for sign, factor in ((1.0, site.log_p), (-1.0, site.log_q)) if factor is not None]
+def scored_sites(particles: Particles) -> list[Site]:
+    """The guide's sites without a pathwise derivative."""
+    return [site for site in particles.sites.values() if site.log_q is not None and not site.reparameterised]
 
 
 def score_estimate(
-    particles: Particles, costs: Sequence[tuple[float, Factor]], baseline: str | None = None
+    particles: Particles, costs: Sequence[Cost], baseline: Baseline | None = None, control: nn.Module | None = None
 ) -> Estimate:
-    """Live costs, and for every site without a pathwise derivative its score times the stopped cost.
+    """Live costs, and for every site without a pathwise derivative its score times the stopped cost less its baseline.
 
-    ``costs`` are signed factors whose sum is the bound. The log q of a score site is in the cost, but its own
-    gradient has mean zero and is left out.
+    The log q of a score site is in the cost, but its own gradient has mean zero and is left out.
     """
-    scored = [site for site in particles.sites.values() if site.log_q is not None and not site.reparameterised]
-    silent = {id(site.log_q) for site in scored}
-    values = [sign * factor.total() for sign, factor in costs]
-    bound = torch.stack(values).sum(0).mean().detach()
-    live = [value for value, (_, factor) in zip(values, costs, strict=True) if id(factor) not in silent]
+    baseline = baseline or NoBaseline()
+    scored = scored_sites(particles)
+    silent = {site.name for site in scored}
+    bound = torch.stack([cost.total() for cost in costs]).sum(0).mean().detach()
+    live = [cost.total() for cost in costs if cost.kind != "q" or cost.site not in silent]
     surrogate = torch.stack(live).sum(0).mean() if live else torch.zeros_like(bound)
-    for site in scored:
-        assert site.log_q is not None  # by the choice of scored
-        advantage = site_cost(costs, site.log_q, baseline)
-        surrogate = surrogate + (site.log_q.log_prob * advantage).sum() / particles.num_particles
-    return Estimate(-surrogate, bound)
-
-
-def site_cost(costs: Sequence[tuple[float, Factor]], log_q: Factor, baseline: str | None) -> Tensor:
-    """The stopped cost that a site answers for, ``[K, *plates]`` (broadcastable), less its baseline."""
-    cost = torch.stack(
-        torch.broadcast_tensors(*(sign * sum_to(factor, log_q.plates).detach() for sign, factor in costs))
-    ).sum(0)
-    if baseline is None:
-        return cost
-    particles = cost.shape[0]
-    others = (cost.sum(0, keepdim=True) - cost) / (particles - 1)
-    return cost - others
+    terms = [baseline.score(site, cost_of(site, costs), control) for site in scored]
+    losses = [term.control_loss for term in terms if term.control_loss is not None]
+    for term in terms:
+        surrogate = surrogate + term.surrogate
+    return Estimate(
+        -surrogate,
+        bound,
+        control_loss=torch.stack(losses).sum() if losses else None,
+        control_state={name: value for term in terms for name, value in term.state.items()},
+    )

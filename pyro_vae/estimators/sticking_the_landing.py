@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, refuse_sites
+from pyro_vae.estimators.score_function import scored_sites
 from pyro_vae.particles.data import Particles, Pass
 
 
@@ -47,7 +48,7 @@ class StickingTheLanding(Estimator):
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""
         refuse_sites(
-            [site for site in particles.latent if not site.reparameterised and site.log_q is not None],
+            scored_sites(particles),
             self,
             "ScoreFunction(), or ScoreFunction(pathwise=True) to keep the other sites pathwise",
         )

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from pyro_vae.errors import EstimatorError
 from pyro_vae.estimators.base import Estimate
-from pyro_vae.particles.data import Factor, Particles, Plate, Site
+from pyro_vae.estimators.score_function import scored_sites
+from pyro_vae.particles.data import Factor, Particles, Plate
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,6 @@ def log_weights(particles: Particles, frame: SharedFrame, log_p: str = "log_p", 
     return torch.stack(terms).sum(0)
 
 
-def score_sites(particles: Particles) -> list[Site]:
-    """The guide's sites without a pathwise derivative."""
-    return [site for site in particles.sites.values() if site.log_q is not None and not site.reparameterised]
-
-
 def renyi_bound(log_w: Tensor, alpha: float = 0.0) -> Tensor:
     r"""The K-sample variational Renyi bound per shared row, ``[*shared]``.
 
@@ -108,7 +104,7 @@ def multi_sample_estimate(particles: Particles, alpha: float = 0.0, log_q: str =
     value = renyi_bound(log_w.detach(), alpha)
     live = log_w if log_q == "log_q" else log_weights(particles, frame, log_q=log_q)
     surrogate = renyi_bound(live, alpha).sum()
-    scored = score_sites(particles)
+    scored = scored_sites(particles)
     if scored:
         baseline = left_out_bounds(log_w.detach(), alpha) if particles.num_particles > 1 else torch.zeros_like(log_w)
         score = torch.stack([frame.rows(replace(site.log_q, scale=1.0)) for site in scored if site.log_q]).sum(0)

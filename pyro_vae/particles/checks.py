@@ -21,6 +21,7 @@ def check_pair(run: Run, rerun: Callable[[], Run]) -> None:
     """Raise :class:`~pyro_vae.errors.ModelError` for missing or extra sites, unfit supports and shapes."""
     latent = {name: site for name, site in run.model.items() if not site["is_observed"]}
     _check_names(latent, run)
+    _check_options(run)
     for name, site in latent.items():
         _check_shape(name, site, run.guide[name])
     if any(is_delta(run.guide[name]["fn"]) for name in latent):
@@ -57,6 +58,19 @@ def _check_names(latent: Mapping[str, Any], run: Run) -> None:
             f"The guide samples {_names(extra)} but the model {state}: remove it from the guide, or, if it is a helper "
             f"variable of the guide alone, mark it with `infer={{'is_auxiliary': True}}`."
         )
+
+
+def _check_options(run: Run) -> None:
+    """Options of Pyro's that would be ignored here are said, not dropped."""
+    for name, site in run.guide.items():
+        if site["infer"].get("baseline"):
+            raise ModelError(
+                f"Site '{name}' has `infer={{'baseline': ...}}`, which only Pyro's TraceGraph_ELBO reads. Take "
+                f"it out and choose the "
+                "baseline in the estimator: ScoreFunction(baseline='moving-average'), or "
+                "ScoreFunction(baseline=Network()) with "
+                "`infer={'baseline_input': x}` at the site."
+            )
 
 
 def _names(names: list[str]) -> str:

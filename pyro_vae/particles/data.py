@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ class Pass(enum.Enum):
     )
     FROZEN_GUIDE = "log q with the guide's parameters stopped and the values live"
     FROZEN_MODEL = "log p with the model's parameters stopped and the values live"
+    DOWNSTREAM = "which cost terms each guide site can influence"
+    PARAMETERS = "the live parameters of each guide site's distribution, and log q's derivatives by them"
     KL = "KL(q || p) of a site in closed form, where a rule exists and the conditioning allows it"
 
 
@@ -95,7 +98,10 @@ class Site:
     ``deterministic`` marks a Delta in the guide: its value is a function of other sites and parameters, so it has no
     score. ``kl`` is KL(q || p), ``[K, *plates]``, when
     :attr:`Pass.KL` was asked for and holds; it stands for the site's ``log_q - log_p`` and, for an autoguide's
-    ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too.
+    ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too. ``downstream``
+    (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
+    None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a function of, ``[K,
+    *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline: ``infer={"baseline_input": x}``.
     """
 
     name: str
@@ -111,6 +117,10 @@ class Site:
     log_q_frozen: Factor | None = None
     kl: Factor | None = None
     kl_covers: tuple[str, ...] = ()
+    downstream: frozenset[tuple[str, str]] | None = None
+    parameters: Mapping[str, Tensor] = field(default_factory=dict)
+    scores: Mapping[str, Tensor] = field(default_factory=dict)
+    baseline_input: Tensor | None = None
 
     @property
     def plates(self) -> tuple[Plate, ...]:
@@ -171,6 +181,12 @@ class Particles:
     def _total(self, factors: Iterable[Factor | None]) -> Tensor:
         terms = [factor.total() for factor in factors if factor is not None]
         return torch.stack(terms).sum(0) if terms else torch.zeros(self.num_particles)
+
+
+def with_fields(particles: Particles, fields: Mapping[str, Mapping[str, Any]]) -> Particles:
+    """The table with given fields of given sites replaced; sites that it lacks are passed over."""
+    changed = {name: replace(particles[name], **new) for name, new in fields.items() if name in particles.sites}
+    return replace(particles, sites={**particles.sites, **changed})
 
 
 def sum_to(factor: Factor, plates: tuple[Plate, ...]) -> Tensor:

@@ -18,24 +18,31 @@ from torch.distributions import biject_to
 from pyro_vae.particles.handlers import is_delta, is_subsample
 from pyro_vae.particles.runs import Run, Setting
 
+_UNTRACKABLE = (RuntimeError, TypeError, NotImplementedError, AssertionError, ValueError, AttributeError)
+
 
 class _Parents(Messenger):
-    """Tags every drawn value with its site's name and notes which tags reach each distribution."""
+    """Tags every drawn value with its site's name and notes which tags reach each distribution.
 
-    def __init__(self) -> None:
+    ``transitive`` keeps the tags of a value's ancestors on it, so that a term's tags are all that can influence it.
+    """
+
+    def __init__(self, *, transitive: bool = False) -> None:
         super().__init__()
+        self.transitive = transitive
         self.parents: dict[str, frozenset[str]] = {}
 
     def _pyro_post_sample(self, msg: dict) -> None:
         if is_subsample(msg):
             return
         value = detach_provenance(msg["value"])
-        if is_delta(msg["fn"]):
-            self.parents[msg["name"]] = get_provenance(msg["value"])
-        else:
-            self.parents[msg["name"]] = get_provenance(msg["fn"].log_prob(value))
+        tags = get_provenance(msg["value"]) if is_delta(msg["fn"]) else get_provenance(msg["fn"].log_prob(value))
+        if self.transitive:
+            tags |= get_provenance(msg["value"])
+        self.parents[msg["name"]] = tags
         if not msg["is_observed"]:
-            msg["value"] = ProvenanceTensor(value, frozenset({msg["name"]}))
+            own = frozenset({msg["name"]})
+            msg["value"] = ProvenanceTensor(value, tags | own if self.transitive else own)
 
 
 def _parents(program: Callable, setting: Setting, sites: Mapping[str, Any]) -> dict[str, frozenset[str]]:
@@ -45,9 +52,35 @@ def _parents(program: Callable, setting: Setting, sites: Mapping[str, Any]) -> d
         with tracker:
             program(*setting.args, **setting.kwargs)
         return tracker.parents
-    except (RuntimeError, TypeError, NotImplementedError, AssertionError, ValueError, AttributeError):
+    except _UNTRACKABLE:
         names = list(sites)
         return {name: frozenset(names[:position]) for position, name in enumerate(names)}
+
+
+def downstream_terms(model: Callable, guide: Callable, run: Run) -> dict[str, frozenset[tuple[str, str]]]:
+    """Guide site -> the cost terms that its value can influence, as ("p" or "q", site); empty where that cannot be
+    told.
+
+    Only what flows through tensors is seen: a guide whose *structure* depends on a value is looped, and keeps every
+    term.
+    """
+    if isinstance(poutine.unwrap(guide), Messenger):
+        return {}
+    tracker = _Parents(transitive=True)
+    try:
+        with tracker:
+            trace = poutine.trace(guide).get_trace(*run.setting.args, **run.setting.kwargs)
+        in_guide, tracker.parents = tracker.parents, {}
+        with tracker:
+            poutine.replay(model, trace=trace)(*run.setting.args, **run.setting.kwargs)
+    except _UNTRACKABLE:
+        return {}
+    terms: dict[str, set[tuple[str, str]]] = {name: {("q", name)} for name in run.guide}
+    for kind, tags in (("q", in_guide), ("p", tracker.parents)):
+        for term, above in tags.items():
+            for name in (above | {term}) & terms.keys():
+                terms[name].add((kind, term))
+    return {name: frozenset(found) for name, found in terms.items()}
 
 
 def closed_form_sites(model: Callable, guide: Callable, run: Run) -> dict[str, tuple[str, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pyro
@@ -16,9 +15,10 @@ from torch import Tensor, nn
 
 from pyro_vae.errors import EstimatorError
 from pyro_vae.particles.closed_form import add_closed_form_kl
-from pyro_vae.particles.data import Particles, Pass
+from pyro_vae.particles.data import Particles, Pass, with_fields
 from pyro_vae.particles.handlers import is_delta
 from pyro_vae.particles.packing import make_factor
+from pyro_vae.particles.parameters import add_parameters
 from pyro_vae.particles.plan import Plan
 from pyro_vae.particles.runs import Run
 
@@ -29,6 +29,10 @@ def add_passes(
     """The table with what ``passes`` ask for filled in."""
     if Pass.KL in passes:
         particles = add_closed_form_kl(particles, run, plan.closed_form)
+    if Pass.DOWNSTREAM in passes:
+        particles = with_fields(particles, {name: {"downstream": terms} for name, terms in plan.downstream.items()})
+    if Pass.PARAMETERS in passes:
+        particles = add_parameters(particles, run)
     if Pass.FROZEN_GUIDE in passes:
         particles = _add_frozen(particles, run, guide, guide, "guide")
     if Pass.FROZEN_MODEL in passes:
@@ -58,10 +62,7 @@ def _add_frozen(particles: Particles, run: Run, program: Callable, guide: Callab
             if (site.log_q if role == "guide" else site.log_p) is not None
         }
     field = "log_q_frozen" if role == "guide" else "log_p_frozen"
-    sites = dict(particles.sites)
-    for name, factor in factors.items():
-        sites[name] = replace(sites[name], **{field: factor})
-    return replace(particles, sites=sites)
+    return with_fields(particles, {name: {field: factor} for name, factor in factors.items()})
 
 
 def _as_trace(sites: Mapping[str, Any]) -> poutine.Trace:

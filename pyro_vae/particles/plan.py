@@ -6,7 +6,7 @@ Used by ``tracing``; objectives and fits keep the plan and hand it back with eve
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,8 @@ import torch
 
 from pyro_vae.errors import ModelError
 from pyro_vae.particles.checks import check_pair
-from pyro_vae.particles.dependencies import closed_form_sites
+from pyro_vae.particles.data import Pass
+from pyro_vae.particles.dependencies import closed_form_sites, downstream_terms
 from pyro_vae.particles.handlers import prepare_autoguides, with_flat_priors
 from pyro_vae.particles.runs import Run, Setting, run_pair
 from pyro_vae.particles.state import unobserved
@@ -28,7 +29,8 @@ class Plan:
 
     ``latents`` are the model's latent sites in order; ``closed_form`` names the guide sites whose KL may be taken in
     closed form, with the sites that each stands for; ``why_looped`` is one sentence when particles are run one at a
-    time; ``deterministic`` has the shapes of the deterministic sites for one particle.
+    time; ``deterministic`` has the shapes of the deterministic sites for one particle; ``downstream`` the cost terms
+    that each guide site can influence, where asked for.
     """
 
     max_plate_nesting: int
@@ -37,6 +39,7 @@ class Plan:
     closed_form: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     why_looped: str = ""
     deterministic: Mapping[str, torch.Size] = field(default_factory=dict)
+    downstream: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
     @property
     def particle_dim(self) -> int:
@@ -50,15 +53,18 @@ def plan_pair(
     args: tuple = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
+    num_particles: int | None = None,
     vectorize: bool | None = None,
-    closed_form: bool = False,
+    passes: Collection[Pass] = (),
 ) -> Plan:
     """Find plates and latents, check that model and guide fit, and whether a run with a particle axis means the same.
 
     ``vectorize`` None tries: a pair that fails with a particle axis, or gives other log-probabilities with it, is
-    looped, and a warning says why; True makes that a :class:`~pyro_vae.errors.ModelError`; False loops. RNG, param
-    store and buffers stay as they were.
+    looped, and a warning says why; True makes that a :class:`~pyro_vae.errors.ModelError`; False loops. With
+    ``num_particles`` 1 there is nothing to share. RNG, param store and buffers stay as they were.
     """
+    wanted = vectorize is not False and num_particles != 1
+    graph = Pass.DOWNSTREAM in passes and guide is not None
     model = with_flat_priors(model)
     if guide is not None:
         prepare_autoguides(guide)
@@ -68,17 +74,19 @@ def plan_pair(
         if guide is not None:
             check_pair(run, lambda: run_pair(model, guide, run.setting))
         nesting = _plate_nesting(run)
-        why = "" if vectorize is False else why_not_vectorized(model, guide, run, nesting)
-        sites = closed_form_sites(model, guide, run) if closed_form and guide is not None else {}
-    if why and vectorize:
+        # what a value influences can be told from tensors alone only where it does not steer the program's structure
+        why = why_not_vectorized(model, guide, run, nesting) if wanted or graph else ""
+        closed = closed_form_sites(model, guide, run) if Pass.KL in passes and guide is not None else {}
+        terms = downstream_terms(model, guide, run) if graph and guide is not None and not why else {}
+    if why and wanted and vectorize:
         raise ModelError(
             f"{why} Rewrite it so that it holds with leading batch dims, or use vectorize=False to run "
             "particles one at a time."
         )
-    if why:
+    if why and wanted:
         warnings.warn(f"Particles are run one at a time, which is slower: {why}", stacklevel=3)
     latents = tuple(name for name, site in run.model.items() if not site["is_observed"])
-    return Plan(nesting, vectorize is not False and not why, latents, sites, why, deterministic_shapes(run))
+    return Plan(nesting, wanted and not why, latents, closed, why, deterministic_shapes(run), terms)
 
 
 def _plate_nesting(run: Run) -> int:

@@ -51,6 +51,7 @@ def _site(
         auxiliary=model is None,
         reparameterised=pathwise,
         deterministic=delta,
+        baseline_input=None if guide is None else guide["infer"].get("baseline_input"),
     )
 
 
@@ -75,8 +76,15 @@ def _stack_sites(rows: Sequence[Site | None]) -> Site:
     else:
         missing = torch.full_like(site.value, torch.nan if site.value.is_floating_point() else 0)
         value = torch.cat([missing if row is None else row.value for row in rows])
+    shared = {
+        field: {
+            key: torch.cat([getattr(row, field)[key] for row in rows if row is not None])
+            for key in getattr(site, field)
+        }
+        for field in ("parameters", "scores")
+    }
     factors = {field: _stack([row and getattr(row, field) for row in rows]) for field in FACTORS}
-    return replace(site, value=value, **factors)
+    return replace(site, value=value, **shared, **factors)
 
 
 def _stack(factors: Sequence[Factor | None]) -> Factor | None:

@@ -67,10 +67,7 @@ def draw(
     """
     kwargs = dict(kwargs or {})
     if plan is None:
-        single = num_particles == 1
-        plan = plan_pair(
-            model, guide, args, kwargs, vectorize=False if single else vectorize, closed_form=Pass.KL in passes
-        )
+        plan = plan_pair(model, guide, args, kwargs, num_particles=num_particles, vectorize=vectorize, passes=passes)
     stop = Pass.SCORE in passes
     tables: list[Particles] = []
     for setting in _settings(plan, args, kwargs, num_particles, values):
@@ -108,7 +105,7 @@ def run_model(
     """
     kwargs = dict(kwargs or {})
     if plan is None:
-        plan = plan_pair(model, None, args, kwargs, vectorize=False if num_particles == 1 else vectorize)
+        plan = plan_pair(model, None, args, kwargs, num_particles=num_particles, vectorize=vectorize)
     model = with_flat_priors(model)
     tables: list[Particles] = []
     for setting in _settings(plan, args, kwargs, num_particles, values):

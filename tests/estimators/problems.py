@@ -35,18 +35,24 @@ def _latent(
     name: str, q: torch.distributions.Distribution, K: int, passes: frozenset[Pass], log_p, plates=(), prior=None
 ) -> Site:
     stop = Pass.SCORE in passes
-    value = q.rsample((K,)) if q.has_rsample else q.sample((K,))
+    names = ("logits",) if isinstance(q, Bernoulli) else ("loc", "scale")
+    live = {key: getattr(q, key).expand((K, *(plate.size for plate in plates))) for key in names}
+    q = type(q)(**live)
+    value = q.rsample() if q.has_rsample else q.sample()
     value = value.detach() if stop else value
-    kl = None
-    if Pass.KL in passes and prior is not None:
-        kl = Factor(kl_divergence(q, prior).expand(value.shape), plates)
+    log_q = q.log_prob(value)
+    asked = Pass.PARAMETERS in passes
+    scores = torch.autograd.grad(log_q.sum(), list(live.values()), retain_graph=True) if asked else ()
     return Site(
         name,
         value,
         log_p=Factor(log_p(value), plates),
-        log_q=Factor(q.log_prob(value), plates),
+        log_q=Factor(log_q, plates),
         reparameterised=q.has_rsample and not stop,
-        kl=kl,
+        kl=Factor(kl_divergence(q, prior).expand(value.shape), plates) if Pass.KL in passes and prior else None,
+        baseline_input=torch.tensor([0.3, -1.0], dtype=value.dtype),
+        parameters=live if asked else {},
+        scores=dict(zip(names, scores, strict=True)) if asked else {},
     )
 
 
@@ -113,17 +119,9 @@ def _mixed_draw(p: dict[str, Tensor], K: int, passes: frozenset[Pass]) -> Partic
     prior = Bernoulli(torch.tensor(0.3, dtype=p["locs"].dtype))
     b = _latent("b", Bernoulli(logits=p["logit"]), K, passes, prior.log_prob, prior=prior)
     q = Normal(p["locs"][b.value.long()], p["log_scale"].exp())
-    stop = Pass.SCORE in passes
-    value = q.rsample().detach() if stop else q.rsample()
-    w = Site(
-        "w",
-        value,
-        log_p=Factor(Normal(p["theta"] * b.value, 1.0).log_prob(value)),
-        log_q=Factor(q.log_prob(value)),
-        reparameterised=not stop,
-    )
+    w = _latent("w", q, K, passes, lambda value: Normal(p["theta"] * b.value, 1.0).log_prob(value))
     x = torch.tensor([0.5, -0.3], dtype=p["locs"].dtype)
-    rows = Factor(Normal(value[:, None], _SCALE).log_prob(x), (Plate("data", 2, 6),))
+    rows = Factor(Normal(w.value[:, None], _SCALE).log_prob(x), (Plate("data", 2, 6),))
     return Particles({"b": b, "w": w, "x": Site("x", x, log_p=rows, observed=True)}, K)
 
 

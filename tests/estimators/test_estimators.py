@@ -8,8 +8,18 @@ import pytest
 import torch
 
 from pyro_vae.errors import EstimatorError, OptionError
-from pyro_vae.estimators import AnalyticKL, Estimator, Reparameterized, ScoreFunction, StickingTheLanding, by_name
-from pyro_vae.estimators.score_function import score_estimate, site_cost
+from pyro_vae.estimators import (
+    AnalyticKL,
+    Estimator,
+    Network,
+    Reparameterized,
+    ScoreFunction,
+    StickingTheLanding,
+    by_name,
+)
+from pyro_vae.estimators.baselines import LeaveOneOut
+from pyro_vae.estimators.costs import Cost
+from pyro_vae.estimators.score_function import score_estimate
 from pyro_vae.particles import Factor, Particles, Plate, Site
 from tests.estimators.problems import PROBLEMS, Problem
 
@@ -20,6 +30,12 @@ class Case:
 
     estimator: Estimator
     takes_discrete: bool = True
+
+    def control(self, particles: Particles) -> torch.nn.Module | None:
+        """What it learns, set to something that is not zero."""
+        with torch.random.fork_rng():
+            torch.manual_seed(11)
+            return self.estimator.init(particles)
 
     def __str__(self) -> str:
         return repr(self.estimator)
@@ -33,6 +49,10 @@ CASES = [
     Case(ScoreFunction(pathwise=True)),
     Case(ScoreFunction(baseline="leave-one-out")),
     Case(ScoreFunction(baseline="leave-one-out", pathwise=True)),
+    Case(ScoreFunction(baseline="moving-average")),
+    Case(ScoreFunction(baseline="optimal")),
+    Case(ScoreFunction(baseline="optimal", pathwise=True)),
+    Case(ScoreFunction(baseline=Network((4,)))),
 ]
 TABLE = [(case, problem) for case in CASES for problem in PROBLEMS if case.takes_discrete or problem.reparameterised]
 every_case = pytest.mark.parametrize(("case", "problem"), TABLE, ids=lambda item: str(getattr(item, "name", item)))
@@ -40,7 +60,8 @@ every_case = pytest.mark.parametrize(("case", "problem"), TABLE, ids=lambda item
 
 def gradient(case: Case, problem: Problem, params, K: int):
     particles = problem.draw(params, K, case.estimator.passes)
-    estimate = case.estimator(particles)
+    control = case.control(particles)
+    estimate = case.estimator(particles, control)
     grads = torch.autograd.grad(estimate.loss(), list(params.values()), allow_unused=True)
     flat = [torch.zeros_like(p) if g is None else g for p, g in zip(params.values(), grads, strict=True)]
     return torch.cat([g.flatten() for g in flat]), estimate.bound
@@ -65,7 +86,8 @@ def test_mean_gradient_and_bound_are_exact(case, problem):
 @every_case
 def test_value_of_the_loss_is_minus_the_bound(case, problem):
     torch.manual_seed(0)
-    estimate = case.estimator(problem.draw(problem.params(), 4, case.estimator.passes))
+    particles = problem.draw(problem.params(), 4, case.estimator.passes)
+    estimate = case.estimator(particles, case.control(particles))
     assert estimate.loss().item() == pytest.approx(-estimate.bound.item())
     assert not estimate.bound.requires_grad
 
@@ -86,7 +108,7 @@ def test_a_constant_moves_the_bound_and_where_claimed_no_single_gradient(case, p
     particles = problem.draw(params, 6, case.estimator.passes)
     found = []
     for constant in (0.0, 10.0):
-        estimate = case.estimator(_shifted(particles, constant))
+        estimate = case.estimator(_shifted(particles, constant), case.control(particles))
         grads = torch.autograd.grad(estimate.loss(), list(params.values()), retain_graph=True, allow_unused=True)
         found.append((estimate.bound.item(), torch.cat([g.flatten() for g in grads if g is not None])))
     assert found[1][0] - found[0][0] == pytest.approx(10.0)
@@ -116,12 +138,14 @@ def test_particles_may_be_permuted(case, problem):
             log_q=permute(site.log_q),
             kl=permute(site.kl),
             log_q_frozen=permute(site.log_q_frozen),
+            parameters={key: value[order] for key, value in site.parameters.items()},
+            scores={key: value[order] for key, value in site.scores.items()},
         )
         for name, site in particles.sites.items()
     }
     grads = []
     for table in (particles, replace(particles, sites=sites)):
-        loss = case.estimator(table).loss()
+        loss = case.estimator(table, case.control(table)).loss()
         grads.append(torch.autograd.grad(loss, list(params.values()), retain_graph=True, allow_unused=True))
     for one, other in zip(*grads, strict=True):
         assert (one is None) == (other is None)
@@ -145,14 +169,19 @@ def test_single_precision_agrees_with_double(case, problem):
             log_q=single(site.log_q),
             kl=single(site.kl),
             log_q_frozen=single(site.log_q_frozen),
+            baseline_input=None if site.baseline_input is None else site.baseline_input.float(),
         )
         for name, site in particles.sites.items()
     }
+    single_table = replace(particles, sites=sites)
     double = torch.autograd.grad(
-        case.estimator(particles).loss(), list(params.values()), retain_graph=True, allow_unused=True
+        case.estimator(particles, case.control(particles)).loss(),
+        list(params.values()),
+        retain_graph=True,
+        allow_unused=True,
     )
     floats = torch.autograd.grad(
-        case.estimator(replace(particles, sites=sites)).loss(), list(params.values()), allow_unused=True
+        case.estimator(single_table, case.control(single_table)).loss(), list(params.values()), allow_unused=True
     )
     for one, other in zip(double, floats, strict=True):
         if one is not None:
@@ -202,7 +231,7 @@ def _gaussian_measure_variance(estimator: Estimator, mu: float, sigma: float, k:
         if cost is not None:  # pathwise: differentiate f alone
             loss = estimator(cost).loss()
         else:
-            loss = score_estimate(Particles({"x": site}, draws), [(1.0, site.log_p)]).loss()
+            loss = score_estimate(Particles({"x": site}, draws), [Cost(1.0, site.log_p, "p", "x")]).loss()
         grads = torch.autograd.grad(loss, [loc, scale])
         rows.append(torch.stack(grads) * draws)  # row k is the gradient of draw k alone
     return torch.cat(rows, 1).var(1)
@@ -264,8 +293,9 @@ def test_leave_one_out_variance_of_one_bernoulli_is_the_closed_form():
     plates = (Plate("pairs", pairs, pairs),)
     b = q.sample((2,))
     log_q = Factor(q.log_prob(b), plates)
-    cost = site_cost([(1.0, Factor(torch.where(b == 1, f1, f0), plates))], log_q, "leave-one-out")
-    grads = torch.autograd.grad((log_q.log_prob * cost).mean(0).sum(), logits)[0]
+    site = Site("b", b, log_q=log_q, reparameterised=False)
+    term = LeaveOneOut().score(site, torch.where(b == 1, f1, f0).double(), None)
+    grads = torch.autograd.grad(term.surrogate, logits)[0]
     p = torch.sigmoid(torch.tensor(logit, dtype=torch.float64))
     pq = p * (1 - p)
     torch.testing.assert_close(grads.mean(), (f1 - f0) * pq, rtol=0.02, atol=0)
