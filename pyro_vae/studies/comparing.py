@@ -175,9 +175,9 @@ class _Study:
             )
 
     def _as_it_is(self, name: str, guide: Any) -> None:
+        refuse_untrained(name, guide, self.rows)
         _log.info("drawing from %s", name)
-        with store_copy() as store, self.record.timed(f"draws of {name}"):
-            before = set(store)
+        with store_copy(), self.record.timed(f"draws of {name}"):
             self.posteriors[name] = sample_posterior(
                 self.program.model,
                 guide,
@@ -187,7 +187,6 @@ class _Study:
                 attrs={"guide": name},
                 **self._labels(),
             )
-            refuse_untrained(name, guide, set(store) - before)
 
     def _place_of_baseline(self, learned: bool) -> Any:
         """The parameters that the model has while the baseline is drawn."""

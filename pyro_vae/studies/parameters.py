@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyro
 from pyro.infer.autoguide import AutoGuide
 from torch import nn
 
-from pyro_vae.errors import ModelError
+from pyro_vae.errors import ModelError, OptionError
 from pyro_vae.particles import call_arguments, run_model
 from pyro_vae.training.parameters import seen_parameters
 from pyro_vae.training.randomness import kept_randomness
@@ -42,16 +42,26 @@ def refuse_learned_parameters(model: Callable, data: Any, guides: Mapping[str, A
     return bool(seen.leaves)
 
 
-def refuse_untrained(name: str, guide: Callable, new: set[str]) -> None:
-    """With ``refit=False`` a guide whose parameters were made only now has not been trained."""
+def refuse_untrained(name: str, guide: Any, data: Any) -> None:
+    """With ``refit=False``: a name stands for no trained guide, nor does a guide whose parameters are made only now.
+
+    Raises :class:`~pyro_vae.errors.OptionError`, or :class:`~pyro_vae.errors.ModelError` naming such a parameter.
+    """
+    if isinstance(guide, str):
+        raise OptionError(f"refit=False: '{name}' is a name, not a trained guide. Give the guide, or leave out refit.")
     if isinstance(guide, AutoGuide) and guide.prototype_trace is None:
-        raise ModelError(
-            f"'{name}' has never been called, so it is not trained. Train it, or let compare do so: refit=True."
-        )
+        raise ModelError("The guide has never been called, so it is not trained. Train it, or leave out refit=False.")
     owner = getattr(pyro.poutine.unwrap(guide), "__self__", guide)
-    if new and not isinstance(owner, nn.Module):
+    if isinstance(owner, nn.Module):
+        return
+    before = set(pyro.get_param_store())
+    args, kwargs = call_arguments(data)
+    with store_copy(), kept_randomness(), seen_parameters() as seen, suppress(Exception):
+        guide(*args, **kwargs)  # what goes wrong here goes wrong again where it is explained
+    # The parameters of a module that the guide registers ("net$$$weight") are the module's own, trained or not.
+    new = [parameter for parameter in seen.sites if parameter not in before and "$$$" not in parameter]
+    if new:
         raise ModelError(
-            f"'{name}' has the parameter '{min(new)}', which is not in Pyro's param store: it was made anew, untrained."
-            " Train the guide in this process, load its parameters (pyro.get_param_store().load), or let compare fit "
-            "it: refit=True."
+            f"The guide's parameter '{new[0]}' is not in Pyro's param store: it was made anew, untrained. Train the "
+            "guide in this process, load its parameters (pyro.get_param_store().load), or leave out refit=False."
         )
