@@ -22,6 +22,11 @@ from pyro_vae.particles.tracing import draw
 class _LossModule(ELBOModule):
     """Pyro's module of a loss, with what the estimator learns among its children."""
 
+    elbo: TraceELBO
+
+    def __init__(self, model: Any, guide: Any, elbo: TraceELBO):
+        super().__init__(model, guide, elbo)
+
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """The differentiable loss of one draw."""
         loss = super().forward(*args, **kwargs)
