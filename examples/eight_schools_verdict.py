@@ -13,6 +13,8 @@ spread :math:`\tau`. The model can be written *centred*, :math:`\theta_j \sim N(
 #
 # Each comparison fits a mean-field guide and judges it on NUTS.
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -21,13 +23,14 @@ import pyro_vae as pv
 comparisons = {}
 for name in ["eight_schools", "eight_schools_noncentered"]:
     comparisons[name] = pv.compare(name, guides=["auto_normal"], seed=0)
-    print(f"{name}\n  {comparisons[name].verdicts['auto_normal'].reason}\n")
+    verdict = comparisons[name].verdicts["auto_normal"]
+    print(f"{name}: {verdict.level}\n{textwrap.fill(verdict.reason, 78)}\n")
 
 # %%
 # NUTS has trouble with the centred form too. Its runs are retried until one counts, and how that went is kept
 # with the draws:
 
-print(comparisons["eight_schools"].baseline.attrs["how"])
+print(textwrap.fill(comparisons["eight_schools"].how, 78))
 
 # %%
 # The worst parameter, in numbers

@@ -2,8 +2,8 @@ r"""
 What neither k-hat nor NUTS can see
 ===================================
 
-A posterior with two well-separated modes fools the usual checks, one after the other. The bound has converged,
-the importance weights are nearly constant, NUTS has four chains that agree. This example shows what each of them
+A posterior with two well-separated modes fools the usual checks, one after the other. The bound has converged, the
+importance weights are nearly constant, NUTS has four chains that may well agree. This example shows what each of them
 sees, and what exact draws show.
 """
 
@@ -13,6 +13,8 @@ sees, and what exact draws show.
 #
 # Half of the posterior is at -4, half at +4. A normal guide settles on one of them. Inside that mode it is almost
 # perfect, and so are its importance weights:
+
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,8 +28,8 @@ print(f"k-hat {judgement.weights.khat:.2f}, below .7: by this number alone all i
 # %%
 # Judged on draws that know both modes, the verdict is another:
 
-print(by_exact_draws.verdicts["auto_normal"].level)
-print(by_exact_draws.verdicts["auto_normal"].reason)
+verdict = by_exact_draws.verdicts["auto_normal"]
+print(f"{verdict.level}: {textwrap.fill(verdict.reason, 78)}")
 
 # %%
 # The picture
