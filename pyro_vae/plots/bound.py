@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -26,14 +26,22 @@ class BoundHistory(Protocol):
 
 
 @style.styled
-def plot_bound(histories: Mapping[str, BoundHistory], *, log_evidence: float | None = None) -> Figure:
+def plot_bound(
+    histories: Mapping[str, BoundHistory],
+    *,
+    names: Sequence[str] | None = None,
+    log_evidence: float | None = None,
+    width: float = style.WIDTH,
+) -> Figure:
     """The smoothed bound of every fit as a line, the single steps as a faint band around it.
 
     The vertical range is that of the fits after their first steps, which start far below.
 
     Args:
         histories: By guide, what has ``bound`` and ``seconds``, arrays ``[steps]``; ``bound`` in nats.
+        names: All guides of a report, so that each has the colour that it has in the other figures.
         log_evidence: The exact log evidence where it is known: no bound can lie above it.
+        width: Of the figure in inches; a narrow one has the two panels one above the other.
 
     Raises:
         OptionError: no history has a finite bound.
@@ -48,9 +56,10 @@ def plot_bound(histories: Mapping[str, BoundHistory], *, log_evidence: float | N
     drawn = {name: track for name, track in tracks.items() if track is not None}
     if not drawn:
         raise OptionError("a plot of the bound needs at least one history with a finite bound")
-    looks = style.sources(histories)
-    figure = style.new_figure(3.1)
-    by_step, by_time = figure.subplots(1, 2, sharey=True)
+    looks = style.sources([*(names or ()), *(name for name in histories if name not in (names or ()))])
+    wide = width > 5
+    figure = style.new_figure(2.8 if wide else 4.6, width)
+    by_step, by_time = figure.subplots(1 if wide else 2, 2 if wide else 1, sharey=True)
     for name, track in drawn.items():
         for axes, across in ((by_step, track.steps), (by_time, track.seconds)):
             look = looks[name]
@@ -67,7 +76,7 @@ def plot_bound(histories: Mapping[str, BoundHistory], *, log_evidence: float | N
         if log_evidence is not None:
             axes.axhline(log_evidence, color=style.INK, linewidth=1.0, linestyle=(0, (4, 3)), zorder=2)
     by_step.set(xlabel="step", ylabel="bound (nats)")
-    by_time.set_xlabel("seconds")
+    by_time.set(xlabel="seconds", ylabel="" if wide else "bound (nats)")
     style.legend(figure, _handles({name: looks[name] for name in drawn}, log_evidence))
     return figure
 

@@ -25,6 +25,7 @@ def plot_forest(
     *,
     parameters: Sequence[str] | None = None,
     reference: Mapping[str, float] | None = None,
+    width: float = style.WIDTH,
 ) -> Figure:
     """Median, 50 % (thick) and 90 % (thin) interval of each parameter, the baseline first, then every guide.
 
@@ -37,6 +38,7 @@ def plot_forest(
         parameters: Labels to show. None shows all, or the worst, worst first, when there are more than 24 (fewer when
             there are many guides).
         reference: Exact means by label, marked by a triangle.
+        width: Of the figure in inches.
 
     Raises:
         OptionError: a parameter is not in the draws, or there are none.
@@ -55,18 +57,18 @@ def plot_forest(
     everyone = ({_draws.baseline_name(baseline): truth} if truth is not None else {}) | guides
     scales = _scales(selection.shown, truth)
     per_row = 0.16 * len(everyone) + 0.14
-    figure = style.new_figure(0.95 + per_row * len(selection.shown) + (0.2 if selection.left_out else 0))
+    figure = style.new_figure(0.6 + per_row * len(selection.shown), width)
     axes = figure.subplots()
     step = 0.74 / max(len(everyone), 1)
     for row, label in enumerate(selection.shown):
         for i, (name, values) in enumerate(everyone.items()):
-            if label in values and len(values[label]):
+            if label in values:
                 height = row + (i - (len(everyone) - 1) / 2) * step
                 _interval(axes, height, values[label], scales[label], looks.get(name))
         if reference and label in reference:
-            centre, width = scales[label]
-            axes.plot([(reference[label] - centre) / width], [row + 0.44], "^", color=style.INK, markersize=4.5)
-    _frame(axes, selection.shown, "" if truth is None else _draws.baseline_name(baseline), _standard(scales))
+            centre, unit = scales[label]
+            axes.plot([(reference[label] - centre) / unit], [row + 0.44], "^", color=style.INK, markersize=4.5)
+    _frame(axes, selection.shown, "" if truth is None else _draws.baseline_name(baseline), _standard(scales), width)
     style.legend(figure, _handles(everyone, looks, bool(reference)))
     if selection.remark:
         style.note(figure, selection.remark)
@@ -101,8 +103,8 @@ def _interval(
               markersize=4.6 if look else 7, markeredgewidth=1.2, zorder=4)  # fmt: skip
 
 
-def _frame(axes: Axes, shown: Sequence[str], baseline: str, standard: bool) -> None:
-    axes.set_yticks(range(len(shown)), [style.plain(style.shorten(label, 30)) for label in shown])
+def _frame(axes: Axes, shown: Sequence[str], baseline: str, standard: bool, width: float) -> None:
+    axes.set_yticks(range(len(shown)), [style.fitted(label, width / 3, 8.5) for label in shown])
     axes.set_ylim(len(shown) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -110,10 +112,10 @@ def _frame(axes: Axes, shown: Sequence[str], baseline: str, standard: bool) -> N
     for row in range(1, len(shown), 2):
         axes.axhspan(row - 0.5, row + 0.5, color=style.GRID, alpha=0.35, linewidth=0, zorder=0)
     if standard:
-        axes.set_xlabel(f"distance from the mean of {baseline}, in its standard deviations")
+        axes.set_xlabel(f"(value − mean) / sd of {baseline}")
         axes.axvline(0, color=style.MUTED, linewidth=0.8, zorder=1)
     else:
-        axes.set_xlabel("value: median, 50 % interval (thick), 90 % interval (thin)")
+        axes.set_xlabel("median, 50 % and 90 % interval")
 
 
 def _handles(everyone: Mapping[str, object], looks: Mapping[str, style.Source], exact: bool) -> list[Line2D]:

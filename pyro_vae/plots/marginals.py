@@ -15,7 +15,7 @@ from pyro_vae.plots import draws as _draws
 from pyro_vae.plots import style
 
 LIMIT = 16
-_COLUMNS = 3
+_PANEL = 1.8
 _TALLEST = 3.0
 """A guide's peak runs out of the top of its panel when it is this many times the baseline's."""
 
@@ -27,6 +27,7 @@ def plot_marginals(
     *,
     parameters: Sequence[str] | None = None,
     reference: Mapping[str, float] | None = None,
+    width: float = style.WIDTH,
 ) -> Figure:
     """One panel per scalar parameter: the baseline as a filled density, every guide as a line over it.
 
@@ -38,6 +39,7 @@ def plot_marginals(
         baseline: The draws to compare with; None shows the guides alone.
         parameters: Labels such as ``"theta[Choate]"``. None shows all, or the 16 worst when there are more.
         reference: Exact means by label, marked by a triangle on the axis.
+        width: Of the figure in inches; it decides how many panels stand side by side.
 
     Raises:
         OptionError: a parameter is not in the draws, or there are none.
@@ -54,11 +56,12 @@ def plot_marginals(
     selection = _draws.select(guides, truth, parameters, LIMIT)
     looks = style.sources(guides)
     count = len(selection.shown)
-    columns = min(_COLUMNS, count)
+    columns = min(max(1, int(width / _PANEL)), 3, count)
     rows = -(-count // columns)
-    figure = style.new_figure(0.55 + 1.55 * rows + (1.2 if count == 1 else 0) + (0.2 if selection.left_out else 0))
+    figure = style.new_figure(0.2 + 1.55 * rows + (1.0 if count == 1 else 0), width)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, label in zip(panels, selection.shown, strict=False):
+        axes.set_title(style.fitted(label, width / columns - 0.1, 9.5), pad=4)
         _panel(axes, label, guides, None if truth is None else truth[label], looks)
         if reference and label in reference:
             axes.plot([reference[label]], [0], "^", color=style.INK, markersize=6, clip_on=False, zorder=6)
@@ -88,17 +91,16 @@ def _panel(
     for name, values in mine.items():
         look = looks[name]
         curve = _draws.density(values, low, high)
-        if curve is None and len(values) and low <= values[0] <= high:
+        if curve is None and low <= values[0] <= high:
             axes.axvline(float(values[0]), color=look.colour, linestyle=look.line, zorder=3)
         elif curve is not None:
             axes.plot(*curve, color=look.colour, linestyle=look.line, zorder=3)
             peaks.append(float(curve[1].max()))
-        share = float(np.mean((values < low) | (values > high))) if len(values) else 1.0
+        share = float(np.mean((values < low) | (values > high)))
         if share > 0.5:
             outside.append(f"{style.shorten(name, 18)}: {share:.0%} outside")
     highest = max([*peaks, *(top / _TALLEST for top in tops)], default=1.0)
     axes.set(xlim=(low, high), ylim=(0, 1.08 * min([highest, *tops])), yticks=[])
-    axes.set_title(style.plain(style.shorten(label, 28)), pad=4)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=4)
     if outside:

@@ -16,8 +16,8 @@ from pyro_vae.plots import style
 from pyro_vae.posterior.datatree import scalar_parameters
 
 _SHARES = (0.9, 0.5)
-_POINTS = 1200
-_CELLS = 96
+_POINTS = 800
+_CELLS = 80
 _TILTED = 0.6
 """From this correlation on the draws are decorrelated before their density is estimated."""
 
@@ -30,7 +30,7 @@ def plot_pair(
     baseline: xr.DataTree,
     *,
     parameters: Sequence[str] | None = None,
-    divergences: xr.DataTree | None = None,
+    width: float = style.WIDTH,
 ) -> Figure:
     """Two parameters: the baseline's draws as points on the regions of 50 and 90 % of them, guides as such contours.
 
@@ -40,7 +40,7 @@ def plot_pair(
         posteriors: Draws of each guide by name.
         baseline: The draws to compare with; ``sample_stats/diverging`` marks the divergences.
         parameters: Two labels. None takes the two in which the guides are worst.
-        divergences: Another run (the failed attempt before the baseline) whose divergences are marked instead.
+        width: Of the figure in inches.
 
     Raises:
         OptionError: there are not two parameters, or one is not in the draws.
@@ -61,7 +61,7 @@ def plot_pair(
         raise OptionError(f"`parameters` of a pair plot are two labels; got {len(pair)}")
     _draws.select(guides, truth, pair, 2)
     looks = style.sources(guides)
-    figure = style.new_figure(4.9)
+    figure = style.new_figure(min(4.5, 0.9 * width), width)
     axes = figure.subplots()
     name = _draws.baseline_name(baseline)
     ranges = [
@@ -72,14 +72,16 @@ def plot_pair(
     thin = drawn[:, :: max(1, drawn.shape[1] // _POINTS)]
     axes.plot(*thin, ".", color=style.BASELINE_LINE, alpha=0.5, markersize=3.6, markeredgewidth=0, zorder=1)
     contoured = {
-        guide: _contours(axes, np.stack(_joint(tree, pair)), ranges, looks[guide]) for guide, tree in posteriors.items()
+        guide: _contours(axes, np.stack(_joint(tree, pair)), ranges, looks[guide])
+        for guide, tree in posteriors.items()
+        if all(label in guides[guide] for label in pair)
     }
-    crosses = _divergent(divergences if divergences is not None else baseline, pair)
+    crosses = _divergent(baseline, pair)
     if crosses.size:
         axes.plot(*crosses, "x", color=style.INK, markersize=5, markeredgewidth=1.1, zorder=5)
     axes.set(xlim=ranges[0], ylim=ranges[1])
-    axes.set_xlabel(style.plain(style.shorten(pair[0], 60)))
-    axes.set_ylabel(style.plain(style.shorten(pair[1], 40)))
+    axes.set_xlabel(style.fitted(pair[0], width - 1))
+    axes.set_ylabel(style.fitted(pair[1], figure.get_figheight() - 1))
     style.legend(figure, _handles(looks, name, crosses.shape[1] if crosses.size else 0, contoured))
     return figure
 
@@ -98,7 +100,7 @@ def _divergent(tree: xr.DataTree, pair: Sequence[str]) -> np.ndarray:
         return np.empty((0, 0))
     table = scalar_parameters(tree)
     diverging = np.asarray(tree["sample_stats"]["diverging"].values, dtype=bool)
-    if not diverging.any() or any(label not in table for label in pair):
+    if not diverging.any():
         return np.empty((0, 0))
     return np.stack([np.asarray(table[label], dtype=float)[diverging] for label in pair])
 
@@ -178,7 +180,7 @@ def _handles(
     if crosses:
         label = f"{crosses} divergence{'s' if crosses > 1 else ''}"
         handles.append(Line2D([], [], color=style.INK, marker="x", linestyle="", markersize=6, label=label))
-    for name, look in looks.items():
+    for name, look in ((name, looks[name]) for name in contoured):
         line, marker = (look.line, "") if contoured[name] else ("", look.marker)
         label = style.legend_label(name)
         handles.append(Line2D([], [], color=look.colour, linestyle=line, marker=marker, markersize=5, label=label))

@@ -16,6 +16,7 @@ from pyro_vae.plots import draws as _draws
 from pyro_vae.plots import style
 
 _VARIABLES = 3
+_PANEL = 1.8
 _FEW = 30
 """Up to this many observations each one gets its own intervals."""
 _CATEGORIES = 12
@@ -35,7 +36,9 @@ class _Check:
 
 
 @style.styled
-def plot_predictive(posteriors: Mapping[str, xr.DataTree], baseline: xr.DataTree | None = None) -> Figure:
+def plot_predictive(
+    posteriors: Mapping[str, xr.DataTree], baseline: xr.DataTree | None = None, *, width: float = style.WIDTH
+) -> Figure:
     """Observed data against data replicated from the posterior predictive, in the way that suits the variable.
 
     Up to 30 observations: the 50 and 90 % interval of each. A few integer values: how often each value comes. Else:
@@ -45,6 +48,7 @@ def plot_predictive(posteriors: Mapping[str, xr.DataTree], baseline: xr.DataTree
         posteriors: By guide, draws with the groups ``posterior_predictive`` ``[chain, draw, *shape]`` and
             ``observed_data``.
         baseline: The same for the baseline.
+        width: Of the figure in inches; it decides how many panels stand side by side.
 
     Raises:
         OptionError: no source has both groups.
@@ -64,11 +68,12 @@ def plot_predictive(posteriors: Mapping[str, xr.DataTree], baseline: xr.DataTree
     left_out = max(0, len(checks) - _VARIABLES)
     checks = checks[:_VARIABLES]
     looks = style.sources(posteriors)
-    figure = style.new_figure(0.45 + sum(_height(check) for check in checks) + (0.2 if left_out else 0))
-    parts = figure.subfigures(len(checks), 1, squeeze=False, height_ratios=[_height(check) for check in checks])
+    heights = [_height(check, width) for check in checks]
+    figure = style.new_figure(0.1 + sum(heights), width)
+    parts = figure.subfigures(len(checks), 1, squeeze=False, height_ratios=heights)
     for part, check in zip(parts.ravel(), checks, strict=True):
         part.set_facecolor("none")
-        _KINDS[_kind(check)](part, check, looks)
+        _KINDS[_kind(check)](part, check, looks, width)
     style.legend(figure, _handles(trees, looks))
     if left_out:
         style.note(figure, f"The first {len(checks)} observed variables; {left_out} left out.")
@@ -113,14 +118,18 @@ def _kind(check: _Check) -> str:
     return "intervals" if len(check.observed) <= _FEW else "densities"
 
 
-def _height(check: _Check) -> float:
+def _height(check: _Check, width: float) -> float:
     kind, count = _kind(check), len(check.replicated)
     if kind == "intervals":
         return 0.6 + len(check.observed) * (0.14 + 0.13 * count)
-    return 2.7 if kind == "values" else 0.5 + 1.9 * -(-count // 3)
+    return 2.7 if kind == "values" else 0.4 + 1.9 * -(-count // _columns(count, width))
 
 
-def _intervals(part: SubFigure, check: _Check, looks: Mapping[str, style.Source]) -> None:
+def _columns(panels: int, width: float) -> int:
+    return min(panels, max(1, int(width / _PANEL)), 3)
+
+
+def _intervals(part: SubFigure, check: _Check, looks: Mapping[str, style.Source], width: float) -> None:
     axes = part.subplots()
     step = 0.7 / len(check.replicated)
     for i, (source, values) in enumerate(check.replicated.items()):
@@ -136,16 +145,16 @@ def _intervals(part: SubFigure, check: _Check, looks: Mapping[str, style.Source]
         axes.plot([value, value], [row - 0.42, row + 0.42], color=style.INK, linewidth=2.2, zorder=4)
     for row in range(1, len(check.observed), 2):
         axes.axhspan(row - 0.5, row + 0.5, color=style.GRID, alpha=0.35, linewidth=0, zorder=0)
-    axes.set_yticks(range(len(check.labels)), [style.plain(style.shorten(label, 24)) for label in check.labels])
+    axes.set_yticks(range(len(check.labels)), [style.fitted(label, width / 3.5, 8.5) for label in check.labels])
     axes.set_ylim(len(check.labels) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
-    axes.set_ylabel(style.plain(style.shorten(check.name, 30)))
-    axes.set_xlabel("50 % (thick) and 90 % (thin) of the replicated data; the upright bars are the data")
+    axes.set_ylabel(style.fitted(check.name, 1.5))
+    axes.set_xlabel("data, 50 and 90 % of replicated data")
 
 
-def _values(part: SubFigure, check: _Check, looks: Mapping[str, style.Source]) -> None:
+def _values(part: SubFigure, check: _Check, looks: Mapping[str, style.Source], width: float) -> None:
     """The observed share of every value as bars, the 90 % interval of its replicated share per source."""
     axes = part.subplots()
     seen = np.unique(check.observed)
@@ -162,13 +171,13 @@ def _values(part: SubFigure, check: _Check, looks: Mapping[str, style.Source]) -
         axes.vlines(across, low, high, color=colour, linewidth=2.4, zorder=2)
         axes.plot(across, middle, marker, color=colour, markersize=5, markerfacecolor=style.PAPER, zorder=3)
     axes.set_xticks(range(len(values)), [f"{value:g}" for value in values])
-    axes.set_xlabel(f"value of {style.plain(style.shorten(check.name, 30))}")
+    axes.set_xlabel(f"value of {style.fitted(check.name, width - 1.5)}")
     axes.set_ylabel("share of the data")
     axes.grid(axis="y")
 
 
-def _densities(part: SubFigure, check: _Check, looks: Mapping[str, style.Source]) -> None:
-    columns = min(3, len(check.replicated))
+def _densities(part: SubFigure, check: _Check, looks: Mapping[str, style.Source], width: float) -> None:
+    columns = _columns(len(check.replicated), width)
     rows = -(-len(check.replicated) // columns)
     panels = part.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     some = np.concatenate([values[:20].ravel()[:50_000] for values in check.replicated.values()])
@@ -181,12 +190,12 @@ def _densities(part: SubFigure, check: _Check, looks: Mapping[str, style.Source]
             row = row[np.isfinite(row)]
             curve = _draws.density(row[:: max(1, len(row) // _PER_CURVE)], low, high) if len(row) else None
             if curve is not None:
-                axes.plot(curve[0][::2], curve[1][::2], color=colour, linewidth=0.7, alpha=0.55, zorder=2)
+                axes.plot(*curve, color=colour, linewidth=0.7, alpha=0.55, zorder=2)
                 peaks.append(float(curve[1].max()))
         if observed is not None:
             axes.plot(*observed, color=style.INK, linewidth=2.0, zorder=3)
-        axes.set_title(style.plain(style.shorten(source, 24)))
-        axes.set(xlim=(low, high), yticks=[], xlabel=style.plain(style.shorten(check.name, 24)))
+        axes.set_title(style.fitted(source, width / columns - 0.2, 9.5))
+        axes.set(xlim=(low, high), yticks=[], xlabel=style.fitted(check.name, width / columns - 0.2))
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=4)
     top = max(

@@ -31,13 +31,14 @@ class _Mixing:
 
 
 @style.styled
-def plot_ranks(baseline: xr.DataTree, *, parameters: Sequence[str] | None = None) -> Figure:
-    """Left, bulk and tail effective sample size of the 12 worst parameters with the line at 400 that they have to pass;
-    right, for the 3 worst, how each chain's draws rank among all: even bars mean that the chains agree.
+def plot_ranks(baseline: xr.DataTree, *, parameters: Sequence[str] | None = None, width: float = style.WIDTH) -> Figure:
+    """Effective sample sizes, bulk and tail, of the 12 worst parameters with the line at 400 that they have to pass;
+    beside or below them, for the 3 worst, how each chain's draws rank among all: even bars mean that the chains agree.
 
     Args:
         baseline: The chains (group ``posterior``, dims ``chain, draw, ...``).
         parameters: Labels to show, in this order. None shows the ones with the lowest effective sample size.
+        width: Of the figure in inches; a narrow one has the two parts one above the other.
 
     Raises:
         OptionError: a parameter is not in the draws, or there are fewer than 4 draws.
@@ -64,12 +65,20 @@ def plot_ranks(baseline: xr.DataTree, *, parameters: Sequence[str] | None = None
     mixing = mixing[:LIMIT]
     ranked = mixing[:_RANKED]
     chains = len(table[mixing[0].label])
-    height = max(0.75 + 0.26 * len(mixing), 0.6 + len(ranked) * (0.45 + 0.22 * min(chains, 8)))
-    figure = style.new_figure(height + 0.4 + (0.2 if left_out else 0))
-    grid = figure.add_gridspec(len(ranked), 2, width_ratios=(1.15, 1))
-    _sizes(figure.add_subplot(grid[:, 0]), mixing)
-    for row, mixed in enumerate(ranked):
-        _ranks(figure.add_subplot(grid[row, 1]), mixed, table[mixed.label], last=row == len(ranked) - 1)
+    left, right = 0.65 + 0.26 * len(mixing), len(ranked) * (0.5 + 0.22 * min(chains, 8)) + 0.25
+    wide = width > 5
+    figure = style.new_figure(max(left, right) if wide else left + right, width)
+    if wide:
+        grid = figure.add_gridspec(len(ranked), 2, width_ratios=(1.15, 1))
+        places = [grid[:, 0], *(grid[row, 1] for row in range(len(ranked)))]
+    else:
+        ratios = (left, *[right / len(ranked)] * len(ranked))
+        grid = figure.add_gridspec(len(ranked) + 1, 1, height_ratios=ratios)
+        places = [grid[row, 0] for row in range(len(ranked) + 1)]
+    _sizes(figure.add_subplot(places[0]), mixing, width / (4 if wide else 3))
+    inches = (0.32 if wide else 0.8) * width
+    for place, mixed in zip(places[1:], ranked, strict=True):
+        _ranks(figure.add_subplot(place), mixed, table[mixed.label], mixed is ranked[-1], inches)
     style.legend(figure, _handles())
     if left_out:
         style.note(figure, f"The {len(mixing)} parameters with the fewest effective draws; {left_out} left out.")
@@ -92,7 +101,7 @@ def _mixing(moving: Mapping[str, np.ndarray]) -> list[_Mixing]:
     return [_Mixing(*row) for row in zip(moving, bulk.tolist(), tail.tolist(), rhat.tolist(), strict=True)]
 
 
-def _sizes(axes: Axes, mixing: Sequence[_Mixing]) -> None:
+def _sizes(axes: Axes, mixing: Sequence[_Mixing], inches: float) -> None:
     for row, mixed in enumerate(mixing):
         axes.plot([mixed.bulk, mixed.tail], [row, row], color=style.GRID, linewidth=2, zorder=1)
         axes.plot([mixed.bulk], [row], "o", color=style.INK, markersize=5.5, zorder=3)
@@ -101,7 +110,7 @@ def _sizes(axes: Axes, mixing: Sequence[_Mixing]) -> None:
     most = max(max(mixed.bulk, mixed.tail) for mixed in mixing)
     axes.set_xlim(0, 1.06 * max(most, 1.3 * MIN_ESS))
     axes.set_ylim(len(mixing) - 0.5, -0.5)
-    axes.set_yticks(range(len(mixing)), [style.plain(style.shorten(mixed.label, 24)) for mixed in mixing])
+    axes.set_yticks(range(len(mixing)), [style.fitted(mixed.label, inches, 8.5) for mixed in mixing])
     axes.tick_params(axis="y", length=0)
     axes.set_title("effective sample size")
     axes.set_xlabel("effective draws")
@@ -109,7 +118,7 @@ def _sizes(axes: Axes, mixing: Sequence[_Mixing]) -> None:
     axes.locator_params(axis="x", nbins=5)
 
 
-def _ranks(axes: Axes, mixed: _Mixing, draws: np.ndarray, last: bool) -> None:
+def _ranks(axes: Axes, mixed: _Mixing, draws: np.ndarray, last: bool, inches: float) -> None:
     """Bars of each chain's ranks on its own row; the dashed line is where all bars end when the chains agree."""
     from scipy.stats import rankdata
 
@@ -119,16 +128,17 @@ def _ranks(axes: Axes, mixed: _Mixing, draws: np.ndarray, last: bool) -> None:
     for chain, own in enumerate(ranks):
         heights = np.histogram(own, edges)[0] / even
         foot = float(chain)
-        axes.bar(edges[:-1], _BAR * np.minimum(heights, 1.6), width=edges[1], bottom=foot, align="edge",
-                 color=style.BASELINE_LINE, edgecolor=style.PAPER, linewidth=0.6, zorder=2)  # fmt: skip
+        tops = foot + _BAR * np.minimum(heights, 1.6)
+        axes.stairs(tops, edges, baseline=foot, fill=True, color=style.BASELINE_LINE, zorder=2)
         axes.plot([0, draws.size], [foot + _BAR] * 2, color=style.INK, linestyle=(0, (4, 3)), linewidth=0.9, zorder=3)
     axes.set(xlim=(0, draws.size), ylim=(-0.08, len(ranks)), xticks=[])
-    axes.set_yticks(np.arange(len(ranks)) + _BAR / 2, [str(chain + 1) for chain in range(len(ranks))])
+    labelled = np.arange(0, len(ranks), -(-len(ranks) // 8))
+    axes.set_yticks(labelled + _BAR / 2, [str(chain + 1) for chain in labelled])
     axes.set_ylabel("chain")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     rhat = f" (R-hat {mixed.rhat:.2f})" if np.isfinite(mixed.rhat) else ""
-    axes.set_title(style.plain(style.shorten(mixed.label, 18)) + rhat)
+    axes.set_title(style.fitted(mixed.label, inches - 0.95, 9.5) + rhat)
     if last:
         axes.set_xlabel("rank among all draws")
 
@@ -137,7 +147,5 @@ def _handles() -> list[Line2D]:
     return [
         Line2D([], [], color=style.INK, marker="o", linestyle="", markersize=5.5, label="bulk"),
         Line2D([], [], color=style.INK, marker="s", linestyle="", markerfacecolor=style.PAPER, label="tail"),
-        Line2D(
-            [], [], color=style.INK, linestyle=(0, (4, 3)), linewidth=1.1, label="400 needed (left), even ranks (right)"
-        ),
+        Line2D([], [], color=style.INK, linestyle=(0, (4, 3)), linewidth=1.1, label="400 needed; even ranks"),
     ]

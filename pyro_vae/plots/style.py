@@ -7,6 +7,7 @@ gives each of them a second value for dark pages by replacing that string in the
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -52,7 +53,8 @@ LINES: tuple[Any, ...] = (
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 WIDTH = 7.2
-"""The width of every figure in inches: text of 9 points is then still legible where a page shows it on a phone."""
+NARROW = 3.7
+"""Widths of figures in inches, for a page and for a phone: text of 9 points is legible on both."""
 
 _RC: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -130,17 +132,24 @@ def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def settings() -> dict[str, Any]:
-    """The settings that also count when a figure is written to a file."""
-    return dict(_RC)
+def save(figure: Figure, target: Any, form: str) -> None:
+    """Write a figure to a path or stream as ``"png"`` or ``"svg"``, the same bytes for the same figure."""
+    with mpl.rc_context(_RC):
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+            figure.set_layout_engine("none")  # Once is enough, however often the figure is written.
+        figure.savefig(target, format=form, metadata={"Date": None} if form == "svg" else None)
 
 
 def _keep(key: str) -> bool:
     return key.startswith(("backend", "interactive", "toolbar", "webagg", "tk.", "macosx"))
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """An empty figure with constrained layout: nothing overlaps, whatever the length of the labels."""
+def new_figure(height: float, width: float) -> Figure:
+    """An empty figure in inches with constrained layout: nothing overlaps, whatever the length of the labels.
+
+    ``height`` is that of the panels; :func:`legend` and :func:`note` add their own.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.05, wspace=0.03, hspace=0.04)  # type: ignore[union-attr]
     return figure
@@ -152,6 +161,8 @@ def legend(figure: Figure, handles: Sequence[Any]) -> None:
     columns = len(handles)
     while columns > 1 and _legend_width(widths, columns) > figure.get_figwidth() - 0.3:
         columns -= 1
+    rows = -(-len(handles) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.1 + 0.2 * rows)
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, borderaxespad=0.2, columnspacing=1.4)
 
 
@@ -165,7 +176,9 @@ def _legend_width(widths: Sequence[float], columns: int) -> float:
 
 def note(figure: Figure, text: str) -> None:
     """A remark in small type below the panels."""
-    figure.supxlabel(text, fontsize=8.5, color=MUTED, x=0.01, ha="left")
+    lines = textwrap.wrap(text, int(figure.get_figwidth() / 0.072))
+    figure.set_figheight(figure.get_figheight() + 0.15 * len(lines) + 0.05)
+    figure.supxlabel("\n".join(lines), fontsize=8.5, color=MUTED, x=0.01, ha="left")
 
 
 def shorten(label: str, length: int = 26) -> str:
@@ -178,6 +191,11 @@ def shorten(label: str, length: int = 26) -> str:
         return label
     head = length // 2
     return f"{label[:head]}…{label[len(label) - (length - head - 1) :]}"
+
+
+def fitted(label: str, inches: float, points: float = 9.0) -> str:
+    """The label, shortened so that it is no wider than this in a font of that size, and safe to draw."""
+    return plain(shorten(label, max(4, int(inches / (0.0083 * points)))))
 
 
 def legend_label(name: str) -> str:

@@ -10,13 +10,14 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from pyro_vae.errors import OptionError
 from pyro_vae.plots import style
 
-_COLUMNS = 3
+_PANEL = 2.3
 _LIMIT = 0.7
+_LN10 = float(np.log(10))
 
 
 class Tail(Protocol):
@@ -30,7 +31,9 @@ class Tail(Protocol):
 
 
 @style.styled
-def plot_weights(posteriors: Mapping[str, xr.DataTree], tails: Mapping[str, Tail]) -> Figure:
+def plot_weights(
+    posteriors: Mapping[str, xr.DataTree], tails: Mapping[str, Tail], *, width: float = style.WIDTH
+) -> Figure:
     r"""The share of draws whose weight p/q exceeds a value, on logarithmic axes, one panel per guide.
 
     Over the largest weights lies the generalised Pareto distribution of the estimated k̂ (line), beside one of k = .7
@@ -44,6 +47,7 @@ def plot_weights(posteriors: Mapping[str, xr.DataTree], tails: Mapping[str, Tail
     Args:
         posteriors: By guide, draws with ``sample_stats/log_p`` and ``log_q`` ``[chain, draw]``, in nats.
         tails: By guide, what has ``khat`` and ``constant``; guides without one are left out.
+        width: Of the figure in inches; it decides how many panels stand side by side.
 
     Raises:
         OptionError: no guide has weights.
@@ -63,12 +67,12 @@ def plot_weights(posteriors: Mapping[str, xr.DataTree], tails: Mapping[str, Tail
     if not shown:
         raise OptionError("no guide has importance weights: `sample_stats` needs `log_p` and `log_q`")
     looks = style.sources(posteriors)
-    columns = min(_COLUMNS, len(shown))
+    columns = min(max(1, int(width / _PANEL)), len(shown))
     rows = -(-len(shown) // columns)
-    figure = style.new_figure(0.4 + 2.6 * rows, style.WIDTH if columns > 1 else 5.2)
+    figure = style.new_figure(0.2 + 2.5 * rows, width if len(shown) > 1 else min(width, 5.2))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, (name, log_w) in zip(panels, shown.items(), strict=False):
-        _panel(axes, log_w, tails[name], looks[name])
+        _panel(axes, log_w, tails[name], looks[name], width / columns - 0.5)
     for axes in panels[len(shown) :]:
         axes.remove()
     _frame(figure, shown)
@@ -88,9 +92,9 @@ def _log_weights(tree: xr.DataTree) -> np.ndarray:
     return log_w - (np.log(np.mean(np.exp(log_w - log_w.max()))) + log_w.max())
 
 
-def _panel(axes: Axes, log_w: np.ndarray, tail: Tail, look: style.Source) -> None:
+def _panel(axes: Axes, log_w: np.ndarray, tail: Tail, look: style.Source, inches: float) -> None:
     count = len(log_w)
-    name = style.plain(style.shorten(look.name, 26))
+    name = style.fitted(look.name, inches, 9.5)
     if tail.constant or np.ptp(log_w) < 1e-8:
         axes.set_title(f"{name}\nall {count:,} weights equal")
         axes.text(0.5, 0.5, "nothing to correct:\nthe guide is the posterior", transform=axes.transAxes,
@@ -98,10 +102,11 @@ def _panel(axes: Axes, log_w: np.ndarray, tail: Tail, look: style.Source) -> Non
         axes.set_xticks([])
         return
     axes.set_title(f"{name}\nk̂ = {tail.khat:.2f} from {count:,} draws")
+    # The axes hold logarithms to base 10: matplotlib's own logarithmic axes take many times as long to draw.
     ordered = np.sort(log_w)[::-1]
-    survival = np.arange(1, count + 1) / count
-    kept = np.unique(np.concatenate([np.arange(min(count, 60)), np.geomspace(1, count, 240).astype(int) - 1]))
-    axes.plot(np.exp(ordered[kept]), survival[kept], ".", color=look.colour, markersize=4, markeredgewidth=0, zorder=2)
+    survival = np.log10(np.arange(1, count + 1) / count)
+    kept = np.unique(np.concatenate([np.arange(min(count, 60)), np.geomspace(1, count, 160).astype(int) - 1]))
+    axes.plot(ordered[kept] / _LN10, survival[kept], ".", color=look.colour, markersize=4, markeredgewidth=0, zorder=2)
     size = int(min(0.2 * count, 3 * np.sqrt(count)))
     if size < 5:
         return
@@ -112,8 +117,11 @@ def _panel(axes: Axes, log_w: np.ndarray, tail: Tail, look: style.Source) -> Non
     across = np.geomspace(max(float(excess[-1]), 1e-6 * float(excess[0])), 3 * float(excess[0]), 80)
     for k, line, width in ((tail.khat, "-", 1.8), (_LIMIT, (0, (1, 1.4)), 1.5)):
         if np.isfinite(k):
-            heights = size / count * _survival(across, k, float(np.median(excess)))
-            axes.plot(start + across, heights, color=style.INK, linestyle=line, linewidth=width, zorder=3)
+            share = size / count * _survival(across, k, float(np.median(excess)))
+            seen = share > 1e-9
+            axes.plot(
+                np.log10(start + across[seen]), np.log10(share[seen]), color=style.INK, linestyle=line, linewidth=width
+            )
 
 
 def _survival(excess: np.ndarray, k: float, median: float) -> np.ndarray:
@@ -125,33 +133,32 @@ def _survival(excess: np.ndarray, k: float, median: float) -> np.ndarray:
 
 
 def _frame(figure: Figure, shown: Mapping[str, np.ndarray]) -> None:
-    """Logarithmic axes over the weights that matter: half of the draws and all of the tail."""
+    """Axes over the weights that matter: half of the draws and all of the tail."""
     count = max(len(values) for values in shown.values())
     for axes, log_w in zip(figure.axes, shown.values(), strict=True):
-        axes.set(yscale="log", ylim=(0.4 / count, 1.6))
+        axes.set_ylim(np.log10(0.4 / count), np.log10(1.6))
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_formatter(_power)
-        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid()
         if np.ptp(log_w) < 1e-8:
             continue
         low, high = float(np.median(log_w)), float(log_w.max())
-        axes.set(xscale="log", xlim=(np.exp(max(low, high - 30) - 0.5), np.exp(high + 1.2)))
+        axes.set_xlim((max(low, high - 30) - 0.5) / _LN10, (high + 1.2) / _LN10)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.xaxis.set_major_formatter(_power)
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    figure.axes[0].set_ylabel("share of draws above")
+    figure.supylabel("share of draws above", fontsize=9)
     figure.supxlabel("importance weight p/q, mean 1", fontsize=9)
 
 
-def _power(value: float, position: object = None) -> str:
-    """A tick of a logarithmic axis, without the mathematics parser, which takes a second to start.
+def _power(exponent: float, position: object = None) -> str:
+    """A tick of a logarithmic axis.
 
-    >>> _power(0.001), _power(1.0)
-    ('10⁻³', '1')
+    >>> _power(-3.0), _power(0.0), _power(1.0)
+    ('10⁻³', '1', '10')
     """
-    exponent = round(float(np.log10(value)))
-    if exponent == 0:
-        return "1"
-    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")) if exponent != 1 else "10"
+    if exponent in (0, 1):
+        return "1" if exponent == 0 else "10"
+    return "10" + f"{exponent:.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _handles() -> list[Line2D]:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from pyro_vae import plots
 from pyro_vae.errors import OptionError
+from pyro_vae.plots import style
 from pyro_vae.posterior.datatree import build
 from tests.plots import trees
 from tests.plots.looks import assert_readable
@@ -25,14 +26,16 @@ TAILS = {
 }
 HISTORIES = {"auto_normal": trees.history(-33.4), "auto_multivariate_normal": trees.history(-32.2, 5000, 1, 2.7)}
 
-FIGURES: dict[str, Callable[[SimpleNamespace], Figure]] = {
-    "bound": lambda schools: plots.plot_bound(HISTORIES, log_evidence=-31.3113),
-    "forest": lambda schools: plots.plot_forest(schools.posteriors, schools.baseline),
-    "marginals": lambda schools: plots.plot_marginals(schools.posteriors, schools.baseline),
-    "pair": lambda schools: plots.plot_pair(schools.posteriors, schools.baseline),
-    "predictive": lambda schools: plots.plot_predictive(schools.posteriors, schools.baseline),
-    "ranks": lambda schools: plots.plot_ranks(schools.baseline),
-    "weights": lambda schools: plots.plot_weights(schools.posteriors, TAILS),
+WIDTHS = (style.WIDTH, style.NARROW)
+
+FIGURES: dict[str, Callable[..., Figure]] = {
+    "bound": lambda schools, **size: plots.plot_bound(HISTORIES, log_evidence=-31.3113, **size),
+    "forest": lambda schools, **size: plots.plot_forest(schools.posteriors, schools.baseline, **size),
+    "marginals": lambda schools, **size: plots.plot_marginals(schools.posteriors, schools.baseline, **size),
+    "pair": lambda schools, **size: plots.plot_pair(schools.posteriors, schools.baseline, **size),
+    "predictive": lambda schools, **size: plots.plot_predictive(schools.posteriors, schools.baseline, **size),
+    "ranks": lambda schools, **size: plots.plot_ranks(schools.baseline, **size),
+    "weights": lambda schools, **size: plots.plot_weights(schools.posteriors, TAILS, **size),
 }
 
 
@@ -40,9 +43,12 @@ def test_the_table_has_every_figure() -> None:
     assert {f"plot_{name}" for name in FIGURES} == set(plots.__all__)
 
 
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_text_is_cut_or_lies_over_another(name: str, schools: SimpleNamespace) -> None:
-    assert_readable(FIGURES[name](schools))
+def test_no_text_is_cut_or_lies_over_another(name: str, width: float, schools: SimpleNamespace) -> None:
+    figure = FIGURES[name](schools, width=width)
+    assert_readable(figure)
+    assert figure.get_figwidth() == width
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -58,11 +64,10 @@ def test_matplotlibs_settings_are_neither_changed_nor_used(name: str, schools: S
 @pytest.mark.parametrize("name", FIGURES)
 def test_all_colours_have_a_second_value_for_dark_pages(name: str, schools: SimpleNamespace) -> None:
     written = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "path"}):
-        FIGURES[name](schools).savefig(written, format="svg")
+    style.save(FIGURES[name](schools), written, "svg")
     found = {part[:7].lower() for part in written.getvalue().split(": #")[1:]}
     used = {"#" + part[:6] for part in found}
-    assert used <= set(plots.style.DARK), f"not in style.DARK: {used - set(plots.style.DARK)}"
+    assert used <= set(style.DARK), f"not in style.DARK: {used - set(style.DARK)}"
 
 
 def test_drawing_imports_no_pyplot() -> None:

@@ -92,8 +92,9 @@ def test_guides_are_shown_without_a_baseline(schools: SimpleNamespace) -> None:
     assert_readable(figure)
 
 
+@pytest.mark.parametrize("width", [style.WIDTH, style.NARROW])
 @pytest.mark.parametrize("guides", [1, 6])
-def test_long_names_do_not_collide(guides: int) -> None:
+def test_long_names_do_not_collide(guides: int, width: float) -> None:
     names = ["w[mean fractal dimension of the nucleus, worst of three]", "price [$ per $]"]
     posteriors = {f"a guide with quite a long name, number {i}": trees.normal_tree(names, i) for i in range(guides)}
-    assert_readable(plot_marginals(posteriors, trees.normal_tree(names)))
+    assert_readable(plot_marginals(posteriors, trees.normal_tree(names), width=width))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pyro_vae.plots import plot_predictive
+from pyro_vae.plots import plot_predictive, style
 from pyro_vae.posterior.datatree import build
 from tests.plots import trees
 from tests.plots.looks import assert_readable, texts
@@ -57,6 +57,7 @@ def test_several_variables_stand_below_each_other_and_the_rest_is_counted() -> N
     figure = plot_predictive({"mine": tree(observed, replicated)})
     assert any("2 left out" in content for content, _ in texts(figure))
     assert_readable(figure)
+    assert_readable(plot_predictive({"mine": tree(observed, replicated)}, width=style.NARROW))
 
 
 def test_missing_observations_are_left_out() -> None:

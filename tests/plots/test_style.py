@@ -59,7 +59,7 @@ def test_no_colour_is_part_of_another_ones_dark_value() -> None:
 
 def test_a_legend_breaks_into_rows_when_it_is_too_long() -> None:
     def columns(label: str) -> int:
-        figure = style.new_figure(2.0)
+        figure = style.new_figure(2.0, style.WIDTH)
         style.legend(figure, [Line2D([], [], label=label) for _ in range(4)])
         return figure.legends[0]._ncols
 
@@ -68,7 +68,7 @@ def test_a_legend_breaks_into_rows_when_it_is_too_long() -> None:
 
 
 def test_a_dollar_sign_in_a_name_is_no_mathematics() -> None:
-    figure = style.new_figure(2.0)
+    figure = style.new_figure(2.0, style.WIDTH)
     text = figure.text(0, 0, style.plain("price[$, $$]"))
     assert text.get_text() == r"price[\$, \$\$]"
     assert style.shorten("abcdefghij", 5) == "ab…ij"

@@ -34,21 +34,21 @@ def test_the_line_lies_on_draws_of_a_known_tail() -> None:
     log_w = np.log(stats.genpareto(0.5).rvs(20_000, random_state=0) + 2.0)
     (axes,) = plot_weights({"mine": tree(log_w)}, {"mine": tail(0.5)}).axes
     dots, line, limit = axes.lines
-    at = 0.01
+    at = -2.0  # the axes hold logarithms to base 10
     from_dots = np.interp(at, dots.get_ydata(), dots.get_xdata())  # from the largest weight down
     from_line = np.interp(-at, -line.get_ydata(), line.get_xdata())
     from_limit = np.interp(-at, -limit.get_ydata(), limit.get_xdata())
-    assert from_line == pytest.approx(from_dots, rel=0.1)
+    assert from_line == pytest.approx(from_dots, abs=0.06)
     assert from_limit > from_line
 
 
-def test_weights_are_relative_to_their_mean_and_axes_logarithmic() -> None:
+def test_weights_are_relative_to_their_mean_and_axes_are_logarithmic() -> None:
     log_w = np.random.default_rng(0).normal(size=2000)
     (axes,) = plot_weights({"mine": tree(log_w)}, {"mine": tail(0.4)}).axes
-    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert {label.get_text() for label in axes.get_yticklabels()} >= {"1", "10⁻¹", "10⁻²"}
     assert axes.get_title() == "mine\nk̂ = 0.40 from 2,000 draws"
     heaviest = np.exp(log_w.max()) / np.exp(log_w).mean()
-    assert axes.lines[0].get_xdata().max() == pytest.approx(heaviest)
+    assert axes.lines[0].get_xdata().max() == pytest.approx(np.log10(heaviest))
 
 
 def test_equal_weights_are_the_best_case_and_said_so() -> None:

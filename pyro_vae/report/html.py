@@ -1,0 +1,114 @@
+"""The report as one HTML file that needs nothing else: styles and figures are inside, and it asks for nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pyro_vae.errors import OutputError
+from pyro_vae.report import tables
+from pyro_vae.report.content import ReportContent
+from pyro_vae.report.figures import CAPTIONS
+from pyro_vae.report.summary import health_facts, rows
+from pyro_vae.report.svg import colour_variables, inline_svg, swatch
+
+LEVELS = {
+    "trusted": ("✓", "trusted"),
+    "reweight": ("◑", "reweight"),
+    "untrusted": ("✕", "untrusted"),
+    "none": ("?", "no verdict"),
+}
+"""The sign and the words of each level: a badge never speaks by its colour alone."""
+
+
+def write_html(content: ReportContent, path: str | Path) -> Path:
+    """Write the report to ``path``; returns the path.
+
+    The file is written beside it and then renamed: a report that is there is whole. Folders are made.
+
+    Raises: ``OutputError`` naming the path.
+    """
+    path = Path(path)
+    text = render(content)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the report to {path}: {error}. Choose a path in a folder that can be written to."
+        ) from error
+    finally:
+        with suppress(OSError):  # the folder itself may be out of reach
+            part.unlink(missing_ok=True)
+    return path
+
+
+def render(content: ReportContent) -> str:
+    """The report as a string of HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = _breakable
+    guides = list(content.judgements)
+    looks = list(content.posteriors)
+    drawn, narrow = content.drawn, content.drawn_narrow.figures
+    figures = [
+        {
+            "name": caption.name,
+            "title": caption.title,
+            "reading": caption.reading.format(baseline=content.baseline_name),
+            "wide": Markup(inline_svg(drawn.figures[caption.name], caption.name, caption.title)),
+            "narrow": Markup(inline_svg(narrow[caption.name], f"{caption.name}-narrow", caption.title)),
+        }
+        for caption in CAPTIONS
+        if caption.name in drawn.figures
+    ]
+    titles = {caption.name: caption.title for caption in CAPTIONS}
+    story, _, details = content.story.strip().partition("\n\n")
+    return environment.get_template("template.html.j2").render(
+        content=content,
+        story=story,
+        details=details,
+        levels=LEVELS,
+        rows=rows(content),
+        facts=health_facts(content),
+        attempts=_attempts(content),
+        swatches={name: Markup(swatch(name, looks)) for name in guides if name in looks},
+        figures=figures,
+        not_drawn=[(titles[name], why) for name, why in drawn.not_drawn.items()],
+        columns=tables.COLUMNS,
+        tables={name: tables.parameter_rows(judgement) for name, judgement in content.judgements.items()},
+        light=Markup(colour_variables(dark=False)),
+        dark=Markup(colour_variables(dark=True)),
+    )
+
+
+def _breakable(name: str) -> Any:
+    """A name that a narrow column may break after its underscores."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=_)", name))
+
+
+def _attempts(content: ReportContent) -> list[dict[str, Any]]:
+    """The runs of NUTS that were tried, as ``nuts`` records them."""
+    recorded = content.baseline.attrs.get("attempts") or "[]"
+    try:
+        attempts = json.loads(recorded) if isinstance(recorded, str) else list(recorded)
+    except (ValueError, TypeError):  # a file from elsewhere may use the same name for something else
+        return []
+    keys = ("parametrisation", "target_accept", "divergences", "max_rhat", "min_ess", "counts")
+    return [{key: attempt.get(key) for key in keys} for attempt in attempts if isinstance(attempt, dict)]

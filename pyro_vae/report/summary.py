@@ -1,0 +1,97 @@
+"""One row per guide: what the report's first table and the terminal say about it, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyro_vae.diagnostics.misfit import worst_parameter
+from pyro_vae.posterior.convergence import MAX_RHAT, MIN_BFMI, MIN_ESS
+from pyro_vae.report.words import decimal, seconds, signed, with_error
+
+if TYPE_CHECKING:
+    from pyro_vae.diagnostics.judgement import Judgement
+    from pyro_vae.report.content import ReportContent
+
+
+@dataclass(frozen=True)
+class Row:
+    """A guide in words: every field is ready to be shown, empty where nothing is known."""
+
+    guide: str
+    level: str
+    reason: str
+    bound: str
+    khat: str
+    khat_draws: str
+    worst: str
+    delta_mean: str
+    sd_ratio: str
+    time: str
+    remarks: tuple[str, ...]
+
+
+def rows(content: ReportContent) -> list[Row]:
+    """A row for every guide that was judged, in their order."""
+    return [_row(content, name, judgement) for name, judgement in content.judgements.items()]
+
+
+def _row(content: ReportContent, name: str, judgement: Judgement) -> Row:
+    attrs = content.posteriors[name].attrs if name in content.posteriors else {}
+    table, weights, verdict = judgement.table, judgement.weights, judgement.verdict
+    worst = verdict.parameter or (worst_parameter(table) if len(table) else "")
+    entry = table.loc[worst].to_dict() if worst in table.index else {}
+    return Row(
+        guide=name,
+        level=verdict.level,
+        reason=verdict.reason,
+        bound=with_error(attrs.get("bound"), attrs.get("bound_se")),
+        khat="" if weights is None else decimal(weights.khat),
+        khat_draws="" if weights is None else f"{weights.n:,}" + (", all weights equal" if weights.constant else ""),
+        worst=worst,
+        delta_mean=signed(entry["delta_mean"]) if entry else "",
+        sd_ratio=decimal(entry["sd_ratio"]) if entry else "",
+        time=seconds(attrs.get("seconds")),
+        remarks=_remarks(judgement),
+    )
+
+
+def _remarks(judgement: Judgement) -> tuple[str, ...]:
+    """What else a reader should know: a fit that had not converged, weights that are special."""
+    found = []
+    convergence, weights, said = judgement.convergence, judgement.weights, judgement.verdict.reason
+    if convergence is not None and not convergence.converged and convergence.message not in said:
+        found.append(f"The fit may not have been finished: {convergence.message}.")
+    if weights is not None and weights.statement and weights.statement not in said:
+        found.append(f"Importance weights: {weights.statement}.")
+    if judgement.not_compared:
+        found.append(f"Not compared: {'; '.join(judgement.not_compared)}.")
+    return tuple(found)
+
+
+def health_facts(content: ReportContent) -> list[tuple[str, str, bool | None]]:
+    """What was measured of the baseline: (name, value, whether it passes; None if there is no rule)."""
+    health = content.health
+    if health is None:
+        return []
+    sizes = content.baseline["posterior"].sizes
+    facts: list[tuple[str, str, bool | None]] = [
+        ("draws", f"{sizes.get('chain', 1)} chains of {sizes.get('draw', 0):,}", None)
+    ]
+    if health.exact:
+        return [("draws", f"{sizes.get('chain', 1) * sizes.get('draw', 0):,}, independent and exact", None)]
+    if np.isfinite(health.max_rhat):
+        name = f"largest R-hat ({health.worst_rhat})" if health.worst_rhat else "largest R-hat"
+        facts.append((name, f"{health.max_rhat:.4f}", health.max_rhat < MAX_RHAT))
+    where = f" ({health.worst_ess})" if health.worst_ess else ""
+    facts.append((f"smallest bulk ESS{where}", f"{health.min_ess_bulk:,.0f}", health.min_ess_bulk > MIN_ESS))
+    facts.append((f"smallest tail ESS{where}", f"{health.min_ess_tail:,.0f}", health.min_ess_tail > MIN_ESS))
+    unchecked = health.unchecked
+    if "divergences" not in unchecked:
+        facts.append(("divergences", f"{health.divergences}", health.divergences == 0))
+    if np.isfinite(health.min_bfmi):
+        facts.append(("smallest E-BFMI", f"{health.min_bfmi:.2f}", health.min_bfmi > MIN_BFMI))
+    facts += [(str(name), "not recorded", None) for name in unchecked]
+    return facts

@@ -1,0 +1,75 @@
+"""The comparison in the terminal: a table of the guides, then each verdict in words; plain text where it is piped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyro_vae.report.content import ReportContent
+from pyro_vae.report.summary import Row, rows
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+WIDTH = 80
+_LEGEND = "(off by: the error of the worst parameter's mean, in sds of the baseline)"
+_STYLES = {"trusted": "bold green", "reweight": "bold yellow", "untrusted": "bold red", "none": "bold"}
+_WORDS = {"trusted": "trusted", "reweight": "reweight", "untrusted": "untrusted", "none": "no verdict"}
+_ASCII = str.maketrans({"−": "-", "±": "+-", "–": "-", "∞": "inf"})
+
+
+def print_report(content: ReportContent, console: Console | None = None) -> None:
+    """Print a row per guide, then the verdicts and how the baseline was reached in words.
+
+    At most 80 columns wide; in colour on a terminal, plain text elsewhere, ASCII where the encoding has no more.
+
+    Args:
+        content: What the comparison found.
+        console: Where to; None is standard output.
+    """
+    from rich.console import Console
+
+    console = Console() if console is None else console
+    width = min(console.width, WIDTH)
+    ascii_only = not console.encoding.lower().startswith("utf")
+    found = rows(content)
+    if found:
+        console.print(_table(found, ascii_only), width=width)
+        console.print(_text(_LEGEND, "dim", ascii_only), width=width)
+    for row in found:
+        console.print(_sentence(row, ascii_only), width=width)
+    if content.how:
+        console.print(_text(f"\nBaseline: {content.how}", "", ascii_only), width=width)
+
+
+def _table(found: list[Row], ascii_only: bool) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("guide", overflow="fold", max_width=24)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("bound", justify="right", no_wrap=True)
+    table.add_column("k-hat", justify="right", no_wrap=True)
+    table.add_column("worst", overflow="fold", max_width=18)
+    table.add_column("off by", justify="right", no_wrap=True)
+    table.add_column("sd ratio", justify="right", no_wrap=True)
+    for row in found:
+        cells = [row.guide, "", row.bound.partition(" ")[0], row.khat, row.worst, row.delta_mean, row.sd_ratio]
+        texts = [_text(cell, "", ascii_only) for cell in cells]
+        texts[1] = _text(_WORDS[row.level], _STYLES[row.level], ascii_only)
+        table.add_row(*texts)
+    return table
+
+
+def _sentence(row: Row, ascii_only: bool) -> Text:
+    sentence = _text(f"\n{row.guide}: ", "bold", ascii_only)
+    sentence.append(_text(_WORDS[row.level], _STYLES[row.level], ascii_only))
+    return sentence.append(_text(f". {' '.join([row.reason, *row.remarks])}", "", ascii_only))
+
+
+def _text(content: str, look: str, ascii_only: bool) -> Text:
+    """Text that rich takes as it is: "theta[Choate]" is no markup."""
+    from rich.text import Text
+
+    return Text(content.translate(_ASCII) if ascii_only else content, style=look)
