@@ -64,16 +64,15 @@ def compare(
 
     Args:
         model: a Pyro program; or the name or path of a model program, or a loaded one, with its data, labels and
-        guides. data: what model and guides are called with, see :func:`~pyro_vae.fit`. guides: a dict of guides, or a
-        list; each a callable, an automatic guide or its name. Default: the program's own, else
-            ``auto_normal`` (mean-field) and ``auto_multivariate_normal`` (full-rank).
+            guides.
+        data: what model and guides are called with, see :func:`~pyro_vae.fit`.
+        guides: a dict of guides, or a list; each a callable, an automatic guide or its name. Default: the program's
+            own, else ``auto_normal`` (mean-field) and ``auto_multivariate_normal`` (full-rank).
         baseline: ``"nuts"``; ``"reference"``, a program's exact draws, which is the default where it has them; the
-        path of a
-            netCDF file; a ``DataTree``; or a ``pyro.infer.MCMC`` that has run.
+            path of a netCDF file; a ``DataTree``; or a ``pyro.infer.MCMC`` that has run.
         refit: False judges the guides as they are, trained already. Nothing in them or the param store changes.
         estimator: and ``num_particles``, ``steps``, ``epochs``, ``optimizer``, ``learning_rate``, ``restarts``,
-        ``stop``, ``compile``,
-            ``device``: see :func:`~pyro_vae.fit`.
+            ``stop``, ``compile``, ``device``: see :func:`~pyro_vae.fit`.
         guide_draws: draws of each guide.
         engine: and ``chains``, ``draws`` (of each chain), ``warmup``, ``target_accept``: see :func:`~pyro_vae.nuts`.
         seed: repeats the comparison. None draws one, which the report records.
