@@ -117,9 +117,9 @@ def _is_random(node: fx.Node) -> bool:
 
 
 def _inductor(graph: fx.GraphModule, start: Tensor) -> TensorPair:
-    from torch._inductor.compile_fx import compile_fx_inner
-
     with _quick_compile(graph):
+        from torch._inductor.compile_fx import compile_fx_inner  # importing it warns of torch's own deprecations
+
         compiled = compile_fx_inner(graph, [start])
     return lambda x: tuple(compiled([x]))  # type: ignore[operator, return-value]
 
