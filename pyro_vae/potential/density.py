@@ -120,6 +120,10 @@ class Potential:
         eager = as_numpy(self._pair)
         return disagreement(self.gradient.evaluate, points, [eager(point) for point in points])
 
+    def use_eager(self, why: str) -> None:
+        """Give the compiled gradient up for the eager one from now on."""
+        self.gradient = Gradient(as_numpy(self._pair), "eager", why)
+
     def constrain(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Unconstrained draws ``[S, D]`` as values on the sites' supports, ``{site: [S, *plates, *event]}``."""
         free = torch.as_tensor(np.asarray(flat, dtype=np.float64))

@@ -1,0 +1,148 @@
+"""NUTS by nutpie, written in Rust: the default engine. It calls the compiled gradient from its own threads."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from pyro_vae.errors import PyroVaeError, SamplerError
+from pyro_vae.mcmc.chains import Chains, Settings, even
+from pyro_vae.potential import Potential
+
+# nutpie's name of a statistic -> ArviZ's.
+_STATS = {
+    "logp": "lp",
+    "diverging": "diverging",
+    "energy": "energy",
+    "depth": "tree_depth",
+    "maxdepth_reached": "reached_max_treedepth",
+    "n_steps": "n_steps",
+    "step_size": "step_size",
+    "mean_tree_accept": "acceptance_rate",
+}
+# Below this many seconds per gradient, threads spend more time waiting for Python's lock than they gain.
+_WORTH_A_THREAD = 60e-6
+
+
+def sample(potential: Potential, settings: Settings) -> Chains:
+    """Sample chains of NUTS with a diagonal mass matrix adapted from draws and gradients.
+
+    Same seed, same draws, whatever the number of cores. After Ctrl-C, the draws so far are given back.
+
+    Raises: :class:`~pyro_vae.errors.SamplerError` when nutpie cannot run the model; ``KeyboardInterrupt`` when there
+    is no draw after warm-up to keep.
+    """
+    nutpie = _import()
+    failures: list[BaseException] = []
+    model = _as_nutpie_model(potential, settings, failures)
+    with _one_thread_each():
+        cores = _cores(potential, settings.chains)
+        begin = time.perf_counter()
+        try:
+            trace = nutpie.sample(
+                model,
+                draws=settings.draws,
+                tune=settings.warmup,
+                chains=settings.chains,
+                cores=cores,
+                seed=settings.seed,
+                target_accept=settings.target_accept,
+                progress_bar=settings.progress,
+                return_raw_trace=True,
+            )
+        except RuntimeError as error:
+            cause = failures[0] if failures else error
+            if isinstance(cause, PyroVaeError):
+                raise cause from error
+            first = str(cause).strip().splitlines()[0]
+            raise SamplerError(f"nutpie cannot sample the model: {first}. Try engine='pyro', or other init.") from cause
+    return _chains(*trace.get_arrow_trace(), settings, time.perf_counter() - begin)
+
+
+def _import() -> Any:
+    with warnings.catch_warnings():  # it imports arviz, which announces its next version
+        warnings.simplefilter("ignore")
+        import nutpie
+    return nutpie
+
+
+def _as_nutpie_model(potential: Potential, settings: Settings, failures: list[BaseException]) -> Any:
+    """The potential in nutpie's terms; what its callbacks raise is kept in ``failures``, which nutpie would shorten."""
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    def kept(function: Callable) -> Callable:
+        def call(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        return call
+
+    evaluate = kept(potential.gradient.evaluate)
+    return from_pyfunc(
+        potential.size,
+        make_logp_fn=lambda: evaluate,
+        make_expand_fn=lambda seed1, seed2, chain: lambda flat: {"flat": flat},
+        expanded_dtypes=[np.dtype(np.float64)],
+        expanded_shapes=[(potential.size,)],
+        expanded_names=["flat"],
+        make_initial_point_fn=kept(lambda seed: potential.start(np.random.default_rng(seed), settings.init)),
+    )
+
+
+def _cores(potential: Potential, chains: int) -> int:
+    """One thread for a gradient that is quicker than handing Python's lock over; else as many as there are cores."""
+    if potential.gradient.backend == "eager":
+        return 1  # Pyro's handlers allow one model at a time
+    point = np.zeros(potential.size)
+    seconds = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        potential.value_and_grad(point)
+        seconds.append(time.perf_counter() - begin)
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(chains, available) if np.median(seconds) > _WORTH_A_THREAD else 1
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Chains run beside each other, so that each gets one thread of torch's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _chains(draws: list, stats: list, settings: Settings, seconds: float) -> Chains:
+    """nutpie's Arrow tables, one per chain, without warm-up, cut to equal length."""
+    sampled = [~_column(table, "tuning").astype(bool) for table in stats]
+    kept, length = even([int(rows.sum()) for rows in sampled])
+    if length == 0:
+        raise KeyboardInterrupt("NUTS was stopped during warm-up: there are no draws to keep.")
+
+    def stack(tables: list, name: str) -> np.ndarray:
+        return np.stack([_column(tables[chain], name)[sampled[chain]][:length] for chain in kept])
+
+    table = {ours: stack(stats, theirs) for theirs, ours in _STATS.items()}
+    return Chains(stack(draws, "flat"), table, seconds, len(kept) < settings.chains or length < settings.draws)
+
+
+def _column(table: Any, name: str) -> np.ndarray:
+    """A column of an Arrow table, ``[rows]`` or, of lists of one length, ``[rows, length]``."""
+    import pyarrow
+
+    column = pyarrow.array(table.column(name))
+    if hasattr(column, "flatten") and pyarrow.types.is_nested(column.type):
+        return column.flatten().to_numpy(False).reshape(table.num_rows, -1)
+    return column.to_numpy(False)
