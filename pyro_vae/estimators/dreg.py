@@ -17,8 +17,8 @@ from pyro_vae.particles.data import Particles, Pass
 class DReG(Estimator):
     r"""The importance-weighted bound's gradient with the guide's score reparameterised away.
 
-    .. math:: \nabla_\phi \approx \sum_k \tilde w_k^2\, \frac{\partial \log w_k}{\partial z_k} \frac{\partial
-    z_k}{\partial \phi},
+    .. math:: \nabla_\phi \approx \sum_k \tilde w_k^2\, \frac{\partial \log w_k}{\partial z_k}
+              \frac{\partial z_k}{\partial \phi},
               \qquad \nabla_\theta \approx \sum_k \tilde w_k \nabla_\theta \log p_\theta(x, z_k),
               \qquad \tilde w_k = \frac{w_k}{\sum_j w_j}
 

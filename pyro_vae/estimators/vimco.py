@@ -38,7 +38,7 @@ class VIMCO(Estimator):
 
     pathwise: bool = False
 
-    claims = Claims(unbiased=True)
+    claims = Claims(unbiased=True, shift_invariant=True)
 
     @property
     def passes(self) -> frozenset[Pass]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyro
@@ -73,6 +74,20 @@ def test_unbiased_for_its_own_bound_by_enumeration(estimator: Estimator, alpha: 
     assert mean_bound == pytest.approx(objective.item(), abs=1e-10)
     for found, expected in zip(mean, exact, strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("estimator", [VIMCO(), IWAE(), Renyi(0.5)], ids=str)
+def test_a_constant_moves_the_bound_and_no_single_gradient(estimator: Estimator):
+    params = _network()
+    found = []
+    for constant in (0.0, 7.0):
+        particles = _table(params, _STATES[[0, 3, 6]])
+        x = particles["x"]
+        shifted = replace(x, log_p=Factor(x.log_p.log_prob + constant))
+        estimate = estimator(replace(particles, sites={**particles.sites, "x": shifted}))
+        found.append((estimate.bound.item(), torch.autograd.grad(estimate.loss(), list(params.values()))))
+    assert found[1][0] - found[0][0] == pytest.approx(7.0)
+    torch.testing.assert_close(found[0][1], found[1][1])
 
 
 # -- one Gaussian latent: expectations over the noise by Gauss-Hermite quadrature ----------------------------------
