@@ -36,7 +36,8 @@ print(textwrap.fill(comparisons["eight_schools"].how, 78))
 # The worst parameter, in numbers
 # -------------------------------
 
-print(comparisons["eight_schools"].summary().round(2).to_string())
+table = comparisons["eight_schools"].summary().loc["auto_normal"]
+print(table[["baseline_mean", "baseline_sd", "delta_mean", "sd_ratio"]].round(2).to_string())
 
 # %%
 # The picture
