@@ -92,7 +92,8 @@ def _takes_few_values(y: np.ndarray) -> bool:
 def _missing_values(label: str, x: np.ndarray, y: np.ndarray) -> Iterator[MissingMass]:
     for value in np.unique(y):
         mass = float(np.mean(y == value))
-        if mass >= MIN_MASS and np.mean(x == value) < ALMOST_NONE * mass:
+        enough = mass >= MIN_MASS and mass * x.size >= _DRAWS_PER_BIN
+        if enough and np.mean(x == value) < ALMOST_NONE * mass:
             yield MissingMass(label, "value", value, value, value, mass)
 
 

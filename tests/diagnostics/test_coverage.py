@@ -105,6 +105,12 @@ def test_a_value_that_is_never_taken_is_missing() -> None:
     assert flag.centre == 1
 
 
+def test_a_value_that_too_few_draws_could_have_taken_is_not_missing() -> None:
+    rare = np.arange(N) % 16 == 0
+    assert missing_mass(guide(x=np.zeros(300, bool)), exact(x=rare)) == []
+    assert missing_mass(guide(x=np.zeros(330, bool)), exact(x=rare)) != []
+
+
 def test_counts_with_many_values_are_binned() -> None:
     counts = np.random.default_rng(0).poisson(1000, size=N)
     assert missing_mass(guide(x=np.random.default_rng(1).poisson(1000, size=N)), exact(x=counts)) == []
