@@ -3,43 +3,93 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pyro
 import torch
+from torch import Tensor
 
+from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import ModelError
+from pyro_vae.particles.data import Particles
+from pyro_vae.particles.plan import plan_pair
+from pyro_vae.particles.tracing import draw
 from pyro_vae.training.batches import Minibatches, WholeData
 from pyro_vae.training.objective import Objective
 from pyro_vae.training.parameters import assign, copy_of
 from pyro_vae.training.randomness import kept_randomness
 from pyro_vae.training.step import StepState
 
-DRAWS = 1024
-FEWEST, MOST = 32, 256  # evaluations
+DRAWS = 16_384  # of a bound that is a mean over particles
+CHUNK = 1024  # of them at once, at most
+NUMBERS = 4_000_000  # log-probabilities at once, at most
+EVALUATIONS = 64  # of any other bound
 
 
 @dataclass(frozen=True)
 class Bound:
-    """An estimate of a bound in nats: ``mean`` with standard ``error``, from single evaluations ``values``."""
+    """An estimate of a bound in nats, at full-data scale: ``mean`` with standard ``error``."""
 
     mean: float
     error: float
-    values: np.ndarray
 
 
 def evaluate(objective: Objective, data: WholeData | Minibatches) -> Bound:
-    """The mean of independent evaluations: about 1000 draws (32 to 256 times K), at least one epoch of minibatches."""
-    count = min(max(-(-DRAWS // objective.elbo.num_particles), FEWEST), MOST)
-    if isinstance(data, Minibatches):
-        data = Minibatches(data.loader, data.device)
-        count = max(1, -(-count // (data.per_epoch or 1))) * (data.per_epoch or 1)
-    values = np.empty(count)
+    """The bound from fresh draws.
+
+    A bound that is a mean over particles takes up to 16 384 draws, many at once; one that is not (importance-weighted,
+    closed-form KL, minibatches, subsampled plates) 64 evaluations with the fit's own K, at least one epoch.
+    """
     with torch.no_grad(), pyro.validation_enabled(False):
-        for index in range(count):
-            values[index] = objective(*data.next())[1].item()
-    return Bound(float(values.mean()), float(values.std(ddof=1) / math.sqrt(count)), values)
+        if isinstance(data, WholeData) and isinstance(objective.elbo, TraceELBO):
+            values = _draws(objective, objective.elbo, data)
+            if values is not None:
+                return _bound(values)
+        if isinstance(data, Minibatches):
+            data = Minibatches(data.loader, data.device)
+            epochs = -(-EVALUATIONS // (data.per_epoch or 1))
+            count = epochs * (data.per_epoch or 1)
+        else:
+            count = EVALUATIONS
+        return _bound(np.array([objective(*data.next())[1].item() for _ in range(count)]))
+
+
+def _bound(values: np.ndarray) -> Bound:
+    return Bound(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
+
+
+def _draws(objective: Objective, elbo: TraceELBO, data: WholeData) -> np.ndarray | None:
+    """Independent log weights whose mean is the bound; None when the estimator's bound is something else."""
+    args, kwargs = data.next()
+    plan = elbo.plan(objective.model, objective.guide, *args, **kwargs)
+    if elbo.num_particles == 1:  # a single particle's plan does not say whether many could run at once
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plan = plan_pair(objective.model, objective.guide, args, kwargs, vectorize=elbo.vectorize)
+    probe = elbo.particles(objective.model, objective.guide, *args, **kwargs)
+    with kept_randomness():
+        bound = elbo.estimator(probe, elbo.control).bound
+    mean = probe.log_w().mean()
+    if probe.subsamples or not plan.vectorize or not torch.allclose(bound.to(mean), mean, equal_nan=True):
+        return None
+    chunk = int(min(CHUNK, max(elbo.num_particles, NUMBERS // _numbers(probe))))
+    chunks = min(-(-DRAWS // chunk), EVALUATIONS)
+    weights: list[Tensor] = []
+    for _ in range(chunks):
+        particles = draw(objective.model, objective.guide, args, kwargs, num_particles=chunk, plan=plan)
+        weights.append(particles.log_w().double().cpu())
+    return torch.cat(weights).numpy()
+
+
+def _numbers(particles: Particles) -> int:
+    """Log-probabilities and values per particle."""
+    total = sum(
+        site.value.numel() + sum(factor.log_prob.numel() for factor in (site.log_p, site.log_q) if factor is not None)
+        for site in particles.sites.values()
+    )
+    return max(total // particles.num_particles, 1)
 
 
 def keep_better(objective: Objective, data: WholeData | Minibatches, state: StepState) -> tuple[Bound, bool]:
@@ -57,7 +107,7 @@ def keep_better(objective: Objective, data: WholeData | Minibatches, state: Step
     try:
         averaged = evaluate(objective, data)
     except ModelError:
-        averaged = Bound(-math.inf, 0.0, np.array([-math.inf]))
+        averaged = Bound(-math.inf, 0.0)
     if averaged.mean >= last.mean:  # False for NaN
         return averaged, True
     assign(state.params, values)

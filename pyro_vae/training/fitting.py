@@ -48,7 +48,7 @@ def fit(
     .. math:: \max_{\theta, \phi}\ \mathbb E_{q_\phi(z)}\bigl[\log p_\theta(x, z) - \log q_\phi(z)\bigr]
 
     With the defaults: Adam at 0.05 with 16 particles holds its learning rate until the bound is flat (at most 60 % of
-    ``steps``), then lets it fall to 1 % over half as many steps again (at least 500); the mean of the parameters over
+    ``steps``), then lets it fall to 0.1 % over half as many steps again (at least 750); the mean of the parameters over
     the second half of that is kept if it does not lower the bound. Fitted values are left in the modules and in
     Pyro's param store, as ``SVI`` does. Pyro's argument validation is on for a first look at the pair and off in the
     loop; it is left as it was.

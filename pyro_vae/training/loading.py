@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyro.infer
+
 from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Estimator
@@ -56,11 +58,15 @@ def load_fit(
     tree = read_tree(path)
     tree = tree if tree["kind"] == "fit" else unfinished_tree(tree)
     result = tree["result"]
-    elbo = elbo_from(estimator, None, None) if estimator is not None else _elbo(result, path)
+    elbo = _elbo(result, path) if estimator is None else elbo_from(estimator, _particles(estimator, result), None)
     with on_device(device):
         prepared = prepare(model, guide, data, elbo, device=device)
         put_values(tree, prepared)
         return fit_from_tree(prepared, data, tree)
+
+
+def _particles(estimator: Any, result: dict[str, Any]) -> int | None:
+    return None if isinstance(estimator, pyro.infer.ELBO) else result["num_particles"]
 
 
 def _elbo(result: dict[str, Any], path: Any) -> TraceELBO:

@@ -16,7 +16,7 @@ from pyro_vae.training.step import Fault, Stepper, StepPlan, StepState
 from pyro_vae.training.stopping import Flat, StopRule
 
 CHECK_EVERY = 50  # steps between two questions to the stopping rule
-LEAST_SETTLING = 500  # steps
+LEAST_SETTLING = 750  # steps
 SEARCH_SHARE = 0.6  # of the steps that a run may take, at most, before it settles
 TAIL_SHARE = 0.25  # of a run without a search, over which iterates are averaged
 AVERAGED_FROM = 0.5  # of settling: iterates after this are averaged

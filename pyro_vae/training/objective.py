@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyro.infer
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Estimator
+from pyro_vae.training.parameters import modules_of
 
 Elbo = TraceELBO | pyro.infer.ELBO
 
@@ -32,6 +33,21 @@ class Objective:
         differentiable_loss = self.elbo.differentiable_loss  # pyright: ignore[reportAttributeAccessIssue]
         loss = differentiable_loss(self.model, self.guide, *args, **kwargs)
         return loss, -loss.detach()
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Model and guide where they are modules, and what the estimator learns."""
+        found = modules_of(self.model, self.guide)
+        control = getattr(self.elbo, "control", None)
+        return {**found, "control": control} if isinstance(control, nn.Module) else found
+
+    def buffers(self) -> dict[str, Tensor]:
+        """Their live buffers (a batch norm's running means, a baseline's moving average), by name."""
+        return {
+            f"{label}.{name}": buffer
+            for label, module in self.modules().items()
+            for name, buffer in module.named_buffers()
+            if buffer is not None
+        }
 
     @property
     def name(self) -> str:

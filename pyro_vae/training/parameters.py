@@ -118,13 +118,3 @@ def modules_of(*programs: Callable) -> dict[str, nn.Module]:
         if isinstance(owner, nn.Module):
             found[label] = owner
     return found
-
-
-def buffers_of(*programs: Callable) -> dict[str, Tensor]:
-    """The buffers of the programs' modules (running means of a batch norm, say), by name."""
-    return {
-        f"{label}.{name}": buffer
-        for label, module in modules_of(*programs).items()
-        for name, buffer in module.named_buffers()
-        if buffer is not None
-    }

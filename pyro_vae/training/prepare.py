@@ -9,8 +9,6 @@ from typing import Any
 
 import pyro
 import torch
-from pyro.infer.autoguide import AutoGuide
-from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from pyro_vae.errors import ModelError, OptionError
@@ -21,7 +19,6 @@ from pyro_vae.training.objective import Elbo, Objective
 from pyro_vae.training.parameters import (
     Parameters,
     Seen,
-    buffers_of,
     constrained,
     copy_of,
     modules_of,
@@ -48,10 +45,6 @@ class Prepared:
         store = pyro.get_param_store()
         return {name: store._constraints[name] for name, leaf in self.params.items() if store._params.get(name) is leaf}
 
-    def buffers(self) -> dict[str, Tensor]:
-        """The live buffers of model and guide."""
-        return buffers_of(self.objective.model, self.objective.guide)
-
     def values(self) -> Parameters:
         """The parameters as the programs see them, detached copies."""
         return constrained(self.params, {**self.constraints, **self.stored})
@@ -75,7 +68,9 @@ def prepare(
         raise ModelError(f"model: expected a callable, got {type(model).__name__}.")
     made = as_guide(guide, model, init=init if isinstance(guide, str) else None)
     if isinstance(guide, str):
-        _forget(made)
+        _forget(f"{type(made).__name__}.")
+    if getattr(elbo, "control", None) is None:
+        _forget("estimator_control$$$")
     _move(device, model, made)
     objective, batches = Objective(model, made, elbo), batches_from(data, device)
     seen = _look(objective, batches)
@@ -95,22 +90,21 @@ def prepare(
 
 def _look(objective: Objective, batches: WholeData | Minibatches) -> Seen:
     """Run the pair once with validation, unseen, and return the parameters that it used."""
-    buffers = buffers_of(objective.model, objective.guide)
-    before = copy_of(buffers)
+    before = copy_of(objective.buffers())
     with kept_randomness(), pyro.validation_enabled(True), torch.no_grad():
         with seen_parameters() as seen:
             objective(*batches.peek())
-        for name, buffer in buffers.items():
-            buffer.copy_(before[name])
+        for name, buffer in objective.buffers().items():
+            if name in before:
+                buffer.copy_(before[name])
     return seen
 
 
-def _forget(guide: Callable) -> None:
-    """A guide that is made by name starts afresh: drop what an earlier one of its kind left in the param store."""
-    if isinstance(guide, AutoGuide):
-        store = pyro.get_param_store()
-        for name in [name for name in store if name.startswith(f"{type(guide).__name__}.")]:
-            del store[name]
+def _forget(prefix: str) -> None:
+    """What a fit makes itself starts afresh: drop what an earlier one of its kind left in the param store."""
+    store = pyro.get_param_store()
+    for name in [name for name in store if name.startswith(prefix)]:
+        del store[name]
 
 
 def _move(device: Any, model: Callable, guide: Callable) -> None:

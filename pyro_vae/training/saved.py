@@ -21,12 +21,10 @@ FORMAT = 1
 
 def fit_tree(fit: Fit, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A finished fit. ``settings`` are the options that a resumed run has to share."""
-    from pyro_vae.training.parameters import buffers_of
-
     return {
         **_head("fit", settings),
         "params": fit.values,
-        "buffers": copy_of(buffers_of(fit.objective.model, fit.objective.guide)),
+        "buffers": copy_of(fit.objective.buffers()),
         "history": torch.from_numpy(fit.history.rows()),
         "result": {
             "estimator": fit.objective.name,
@@ -48,7 +46,7 @@ def run_tree(run: Run, prepared: Prepared, settings: Mapping[str, Any], starts: 
     return {
         **_head("run", settings),
         "params": copy_of(run.state.params),
-        "buffers": copy_of(prepared.buffers()),
+        "buffers": copy_of(prepared.objective.buffers()),
         "history": torch.from_numpy(History.from_rows(run.rows).rows()),
         "running": {
             "optimizer": run.state.optimizer.state(),
@@ -75,7 +73,7 @@ def put_values(tree: Mapping[str, Any], prepared: Prepared) -> None:
             f"The saved fit has format {tree['format']}, this version reads {FORMAT}. Use the version that wrote it."
         )
     assign(prepared.params, tree["params"])
-    live = prepared.buffers()
+    live = prepared.objective.buffers()
     if live:
         assign(live, tree["buffers"])
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pyro_vae.errors import OptionError
 
-LAST = 0.01  # the factor at the end of a run
+LAST = 0.001  # the factor at the end of a run
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ SCHEDULES = {
 def schedule_from(choice: str | Callable[[int, int], float]) -> Schedule:
     """A schedule by name, or of a function ``(step, steps) -> factor``.
 
-    ``"settle"`` (the default) holds the rate until the bound is flat, then lets it fall exponentially to 1 %;
-    ``"constant"`` never changes it; ``"cosine"``, ``"exponential"`` and ``"linear"`` fall to 1 % over the whole run.
+    ``"settle"`` (the default) holds the rate until the bound is flat, then lets it fall exponentially to 0.1 %;
+    ``"constant"`` never changes it; ``"cosine"``, ``"exponential"`` and ``"linear"`` fall to 0.1 % over the whole run.
     Raises :class:`~pyro_vae.errors.OptionError` with the nearest names.
 
     >>> schedule_from("cosine").factor(Moment(step=50, steps=100, settled=0.0))
-    0.505
+    0.5005
     """
     if isinstance(choice, str):
         if choice in SCHEDULES:

@@ -63,7 +63,7 @@ class Starts:
             "particles": prepared.objective.elbo.num_particles,
         }
         self.initial = copy_of(prepared.params)
-        self.initial_buffers = copy_of(prepared.buffers())
+        self.initial_buffers = copy_of(prepared.objective.buffers())
         self.best: Outcome | None = None
 
     def fit(self) -> Fit:
@@ -100,7 +100,7 @@ class Starts:
             resume_run(resumed, self.prepared, run)
         elif index > 0:
             assign({name: leaf for name, leaf in self.prepared.params.items() if name in self.initial}, self.initial)
-            assign(self.prepared.buffers(), self.initial_buffers)
+            assign(self.prepared.objective.buffers(), self.initial_buffers)
             pair = self.prepared.objective
             move_start(pair.model, pair.guide, self.prepared.params, self.prepared.constraints)
         stepper = EagerStepper(self.prepared.objective, self.options.clip)
@@ -123,7 +123,7 @@ class Starts:
         return self._outcome(run, bound, averaged, *verdict(run, self.plan))
 
     def _outcome(self, run: Run, bound: Bound, averaged: bool, converged: bool, reason: str) -> Outcome:
-        values, buffers = copy_of(self.prepared.params), copy_of(self.prepared.buffers())
+        values, buffers = copy_of(self.prepared.params), copy_of(self.prepared.objective.buffers())
         return Outcome(values, buffers, bound.mean, bound.error, averaged, converged, reason, run.seconds, run.rows)
 
     def _failed(self, run: Run, fault: Fault) -> DivergedError | FitInterrupted:
@@ -133,7 +133,7 @@ class Starts:
         said = "" if interrupted else faults.explain(fault, self.prepared.objective, run.state.params, step)
         run.state.restore_good()
         reason = f"interrupted at step {step}" if interrupted else f"diverged at step {step}"
-        outcome = self._outcome(run, Bound(*recent_bound(run.bound()), run.bound()), False, False, reason)
+        outcome = self._outcome(run, Bound(*recent_bound(run.bound())), False, False, reason)
         if not interrupted:
             return DivergedError(said, self._result(outcome, whole=False))
         better = self.best is not None and self.best.bound > outcome.bound
@@ -152,7 +152,7 @@ class Starts:
 
     def _put(self, outcome: Outcome) -> None:
         assign({name: leaf for name, leaf in self.prepared.params.items() if name in outcome.values}, outcome.values)
-        assign(self.prepared.buffers(), outcome.buffers)
+        assign(self.prepared.objective.buffers(), outcome.buffers)
 
     def _leave(self, outcome: Outcome) -> Fit:
         """The outcome's values in place, and as a fit."""
