@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from pyro_vae.plots import draws as _draws
 from pyro_vae.plots import style
 
-LIMIT = 16
+LIMIT = 15
 _PANEL = 1.8
 _TALLEST = 3.0
 """A guide's peak runs out of the top of its panel when it is this many times the baseline's."""
@@ -37,7 +37,7 @@ def plot_marginals(
     Args:
         posteriors: Draws of each guide by name (group ``posterior``, dims ``chain, draw, ...``).
         baseline: The draws to compare with; None shows the guides alone.
-        parameters: Labels such as ``"theta[Choate]"``. None shows all, or the 16 worst when there are more.
+        parameters: Labels such as ``"theta[Choate]"``. None shows all, or the 15 worst when there are more.
         reference: Exact means by label, marked by a triangle on the axis.
         width: Of the figure in inches; it decides how many panels stand side by side.
 

@@ -76,7 +76,7 @@ def plot_ranks(baseline: xr.DataTree, *, parameters: Sequence[str] | None = None
         grid = figure.add_gridspec(len(ranked) + 1, 1, height_ratios=ratios)
         places = [grid[row, 0] for row in range(len(ranked) + 1)]
     _sizes(figure.add_subplot(places[0]), mixing, width / (4 if wide else 3))
-    inches = (0.32 if wide else 0.8) * width
+    inches = (0.32 if wide else 0.62) * width
     for place, mixed in zip(places[1:], ranked, strict=True):
         _ranks(figure.add_subplot(place), mixed, table[mixed.label], mixed is ranked[-1], inches)
     style.legend(figure, _handles())

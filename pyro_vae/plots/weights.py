@@ -69,7 +69,7 @@ def plot_weights(
     looks = style.sources(posteriors)
     columns = min(max(1, int(width / _PANEL)), len(shown))
     rows = -(-len(shown) // columns)
-    figure = style.new_figure(0.2 + 2.5 * rows, width if len(shown) > 1 else min(width, 5.2))
+    figure = style.new_figure(0.2 + 2.5 * rows, width)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, (name, log_w) in zip(panels, shown.items(), strict=False):
         _panel(axes, log_w, tails[name], looks[name], width / columns - 0.5)
@@ -101,7 +101,8 @@ def _panel(axes: Axes, log_w: np.ndarray, tail: Tail, look: style.Source, inches
                   ha="center", va="center", fontsize=8.5)  # fmt: skip
         axes.set_xticks([])
         return
-    axes.set_title(f"{name}\nk̂ = {tail.khat:.2f} from {count:,} draws")
+    khat = f"{tail.khat:.2f}".replace("-", "−").replace("inf", "∞")
+    axes.set_title(f"{name}\nk̂ = {khat} from {count:,} draws")
     # The axes hold logarithms to base 10: matplotlib's own logarithmic axes take many times as long to draw.
     ordered = np.sort(log_w)[::-1]
     survival = np.log10(np.arange(1, count + 1) / count)

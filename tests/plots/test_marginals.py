@@ -57,8 +57,8 @@ def test_the_missing_mode_is_in_the_picture() -> None:
 def test_too_many_parameters_are_cut_to_the_worst_and_counted() -> None:
     names = [f"weight of the feature number {i}" for i in range(40)]
     figure = plot_marginals({"mine": trees.normal_tree(names, 1)}, trees.normal_tree(names))
-    assert len(figure.axes) == 16
-    assert any("16 worst of 40 parameters; 24 left out" in content for content, _ in texts(figure))
+    assert len(figure.axes) == 15
+    assert any("15 worst of 40 parameters; 25 left out" in content for content, _ in texts(figure))
     assert_readable(figure)
 
 

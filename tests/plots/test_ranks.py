@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from pyro_vae.plots import plot_ranks
+from pyro_vae.plots import plot_ranks, style
 from pyro_vae.posterior.datatree import build
 from tests.plots import trees
 from tests.plots.looks import assert_readable, texts
@@ -56,11 +56,12 @@ def test_even_ranks_reach_the_line() -> None:
     assert np.abs(found / 0.6 - 1).max() < 0.3
 
 
-def test_many_parameters_with_long_names_are_cut_and_counted() -> None:
+@pytest.mark.parametrize("width", [style.WIDTH, style.NARROW])
+def test_many_parameters_with_long_names_are_cut_and_counted(width: float) -> None:
     names = [f"w[mean fractal dimension, number {i}]" for i in range(40)]
-    figure = plot_ranks(trees.normal_tree(names))
+    figure = plot_ranks(trees.normal_tree(names), width=width)
     assert_readable(figure)
-    assert any("28 left out" in content for content, _ in texts(figure))
+    assert any("28 left out" in content.replace("\n", " ") for content, _ in texts(figure))
 
 
 @pytest.mark.parametrize("chains", [1, 2, 16])
