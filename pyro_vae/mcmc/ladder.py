@@ -52,9 +52,8 @@ class Parametrisation:
         missing = [name for name in names if name not in samples]
         if missing:
             raise ModelError(
-                f"The {self.label} has no site '{missing[0]}': expected the model's latent sites {list(names)}, sampled or "
-                "as pyro.deterministic, got "
-                f"{list(samples)}."
+                f"The {self.label} has no site '{missing[0]}': expected the model's latent sites {list(names)}, each "
+                f"sampled or as pyro.deterministic, got {list(samples)}."
             )
         return {name: samples[name] for name in names}
 
@@ -182,27 +181,23 @@ def story(attempts: list[Attempt], asked: Settings) -> str:
     for label in dict.fromkeys(attempt.label for attempt in attempts):
         failed = [a for a in attempts if a.label == label and a is not chosen]
         if failed:
-            faults = " and ".join(f"{_fault(a.health)} at target_accept {a.target_accept:g}" for a in failed)
-            told.append(f"NUTS on the {_noun(label)} had {faults}")
-    shown = f"R-hat {chosen.health.max_rhat:.2f}, {_count(chosen.health.divergences)}"
+            faults = "; ".join(f"{_fault(a.health)} at target_accept {a.target_accept:g}" for a in failed)
+            told.append(f"The {_noun(label)} did not count ({faults})")
     run = f"{_sampled(chosen)} at target_accept {chosen.target_accept:g}"
-    stopped = chosen.chains.interrupted or attempts[-1].chains.interrupted
     if chosen.health.counts:
+        shown = f"R-hat {chosen.health.max_rhat:.2f}, {_count(chosen.health.divergences)}"
         text = f"{'; '.join(told)}; {run} instead: {shown}." if told else f"{_capital(run)}: {shown}."
     else:
-        why = "; ".join(chosen.health.reasons)
         before = f"{'; '.join(told)}. " if told else ""
-        text = f"{before}No attempt counts as a baseline; these draws are {run}: {why}."
-    if stopped:
-        chains, draws = chosen.chains.flat.shape[:2]
+        text = f"{before}No attempt counts as a baseline; these draws are {run}: {'; '.join(chosen.health.reasons)}."
+    chains, draws = chosen.chains.flat.shape[:2]
+    if (chains, draws) != (asked.chains, asked.draws):
         text += f" Stopped early: {chains} of {asked.chains} chains with {draws} of {asked.draws} draws each are kept."
     return text
 
 
 def _fault(health: ChainHealth) -> str:
-    if health.divergences:
-        return _count(health.divergences)
-    return health.reasons[0] if health.reasons else "nothing wrong"
+    return _count(health.divergences) if health.divergences else health.reasons[0].partition(":")[0]
 
 
 def _count(divergences: int) -> str:
@@ -214,9 +209,8 @@ def _noun(label: str) -> str:
 
 
 def _sampled(attempt: Attempt) -> str:
-    return {"non-centred": "sampled non-centred", "baseline_model": "sampled the program's baseline_model"}.get(
-        attempt.label, "sampled the model as written"
-    )
+    words = {"non-centred": "sampled non-centred", "baseline_model": "sampled the program's baseline_model"}
+    return words.get(attempt.label, "sampled the model as written")
 
 
 def _capital(text: str) -> str:

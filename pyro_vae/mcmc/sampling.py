@@ -43,10 +43,11 @@ def nuts(
 ) -> xr.DataTree:
     """Sample a Pyro model with NUTS, and try again when the chains do not count as a baseline.
 
-    Chains start far apart. They count if R-hat < 1.01, bulk and tail ESS > 400, no transition diverged and E-BFMI > 0.2;
-    if not, the model is sampled with ``target_accept`` 0.95, then as ``baseline_model``, or, without one, non-centred
-    automatically. Whatever was sampled, the draws are of the original sites. If nothing counts, the best attempt comes back,
-    and ``attrs["how"]`` says so. Discrete latent sites are summed out, and are not in the posterior.
+    Chains start far apart. They count if R-hat < 1.01, bulk and tail ESS > 400, no transition diverged and E-BFMI >
+    0.2; if not, the model is sampled with ``target_accept`` 0.95, then as ``baseline_model``, or, without one,
+    non-centred automatically. Whatever was sampled, the draws are of the original sites. If nothing counts, the best
+    attempt comes back, and ``attrs["how"]`` says so. Discrete latent sites are summed out: they are not in the
+    posterior. After Ctrl-C the draws so far come back, and ``attrs["interrupted"]`` is 1.
 
     Groups: ``posterior`` (``[chain, draw, *plates, *event]``, deterministic sites included), ``sample_stats`` (``lp``,
     ``diverging``, ``energy``, ``tree_depth``, ``n_steps``, ``step_size``, ``acceptance_rate``), and the model's at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,10 @@ from pyro.distributions import ImproperUniform
 from torch import Tensor
 
 from pyro_vae.particles.data import Particles, Site
-from pyro_vae.particles.plan import Plan
+from pyro_vae.particles.plan import Plan, plan_pair
 from pyro_vae.particles.tracing import run_model
 from pyro_vae.posterior.datatree import build
+from pyro_vae.posterior.repeating import repeat
 
 Groups = dict[str, dict[str, np.ndarray]]
 
@@ -34,16 +36,16 @@ class Program:
     plan: Plan
 
     def __call__(self, values: Mapping[str, Tensor], *, predictive: bool = False) -> Particles:
-        count = len(next(iter(values.values())))
-        return run_model(
-            self.model,
-            self.args,
-            self.kwargs,
-            num_particles=count,
-            values=values,
-            predictive=predictive,
-            plan=self.plan,
-        )
+        return self._run(len(next(iter(values.values()))), values, predictive)
+
+    def _run(self, count: int, values: Mapping[str, Tensor] | None, predictive: bool = False) -> Particles:
+        def run(count: int, values: Mapping[str, Tensor] | None) -> Particles:
+            told = {"num_particles": count, "values": values, "predictive": predictive, "plan": self.plan}
+            return run_model(self.model, self.args, self.kwargs, **told)
+
+        if self.plan.vectorize:
+            return run(count, values)
+        return repeat(lambda row: run(1, row), count, values)
 
     def prior(self, draws: int) -> dict[str, np.ndarray]:
         """Latent and deterministic sites from the prior, ``[draws, *plates, *event]``; none where a prior is flat."""
@@ -57,8 +59,15 @@ class Program:
         run_model(self.model, self.args, self.kwargs, values=look, plan=self.plan)
         if flat:
             return {}
-        run = run_model(self.model, self.args, self.kwargs, num_particles=draws, plan=self.plan)
+        run = self._run(draws, None)
         return _numpy({**{site.name: site.value for site in run.latent}, **run.deterministic})
+
+
+def quiet_plan(model: Callable, guide: Callable | None, args: tuple, kwargs: Mapping[str, Any]) -> Plan:
+    """``plan_pair`` without its warning that particles are run one at a time: draws have another way to share a run."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Particles are run one at a time")
+        return plan_pair(model, guide, args, kwargs)
 
 
 def chunk_sizes(total: int, probe: Particles) -> list[int]:

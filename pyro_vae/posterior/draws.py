@@ -15,10 +15,10 @@ from torch import Tensor
 from pyro_vae.errors import OptionError
 from pyro_vae.particles.calls import call_arguments
 from pyro_vae.particles.data import Particles
-from pyro_vae.particles.plan import plan_pair
 from pyro_vae.particles.state import unobserved
 from pyro_vae.particles.tracing import draw
-from pyro_vae.posterior.collecting import Groups, Program, assemble, chunk_sizes, collect
+from pyro_vae.posterior.collecting import Groups, Program, assemble, chunk_sizes, collect, quiet_plan
+from pyro_vae.posterior.repeating import repeat
 from pyro_vae.potential.precision import widest
 
 
@@ -80,12 +80,14 @@ def sample_posterior(
     if draws < 1:
         raise OptionError(f"draws: expected a positive number, got {draws}.")
     args, kwargs = call_arguments(data)
-    plan = plan_pair(model, guide, args, kwargs)
+    plan = quiet_plan(model, guide, args, kwargs)
     seed = int(torch.randint(2**31, ()).item()) if seed is None else seed
     program = Program(model, args, kwargs, plan)
 
     def run(count: int) -> Particles:
-        return draw(model, guide, args, kwargs, num_particles=count, plan=plan)
+        if plan.vectorize:
+            return draw(model, guide, args, kwargs, num_particles=count, plan=plan)
+        return repeat(lambda row: draw(model, guide, args, kwargs, values=row or None, plan=plan), count)
 
     with unobserved(model, guide), torch.no_grad():
         pyro.set_rng_seed(seed)
@@ -139,20 +141,18 @@ def model_groups(
     chains, draws = next(iter(samples.values())).shape[:2]
     total = chains * draws
     flat = {name: torch.as_tensor(value).reshape(total, *value.shape[2:]) for name, value in samples.items()}
-    plan = plan_pair(model, None, args, kwargs)
+    plan = quiet_plan(model, None, args, kwargs)
     run = Program(model, args, kwargs, plan)
-    summed = [name for name in plan.latents if name not in samples]
     with unobserved(model), torch.no_grad():
         pyro.set_rng_seed(seed)
         with widest(lambda: run(_rows(flat, 0, 1)), model)():
             probe = run(_rows(flat, 0, 1))
+            dropped = _unsettled(run, _rows(flat, 0, 20)) if set(plan.latents) > set(flat) else set()
             ends = np.cumsum([0, *chunk_sizes(total, probe)]).tolist()
             chunks = (run(_rows(flat, start, end)) for start, end in pairwise(ends))
-            groups = collect(chunks, draws, run if predictive else None, log_likelihood and not summed)
+            groups = collect(chunks, draws, run if predictive else None, log_likelihood and not dropped)
             groups["prior"] = run.prior(prior) if prior else {}
-            unsettled = _unsettled(run, flat, min(total, 20)) if summed else set()
     del groups["sample_stats"]
-    dropped = {*summed, *unsettled}
     known = {
         group: {name: value for name, value in groups[group].items() if name not in dropped}
         for group in ("posterior", "prior")
@@ -168,7 +168,9 @@ def _rows(values: Mapping[str, Tensor], start: int, end: int) -> dict[str, Tenso
     return {name: value[start:end] for name, value in values.items()}
 
 
-def _unsettled(run: Program, values: Mapping[str, Tensor], count: int) -> set[str]:
-    """Deterministic sites that the given values do not settle: they differ from run to run."""
-    first, second = run(_rows(values, 0, count)), run(_rows(values, 0, count))
-    return {name for name, value in first.deterministic.items() if not torch.equal(value, second.deterministic[name])}
+def _unsettled(run: Program, values: Mapping[str, Tensor]) -> set[str]:
+    """Sites that the given values do not settle: they differ from run to run."""
+    first, second = run(values), run(values)
+    latent = {site.name: (site.value, second[site.name].value) for site in first.latent}
+    pairs = latent | {name: (value, second.deterministic[name]) for name, value in first.deterministic.items()}
+    return {name for name, (one, other) in pairs.items() if not torch.equal(one, other)}

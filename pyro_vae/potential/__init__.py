@@ -1,4 +1,4 @@
-"""The unconstrained log density of a Pyro model, compiled: shared by NUTS and everything else that needs its gradient."""
+"""The unconstrained log density of a Pyro model, compiled: for NUTS and whatever else needs its gradient."""
 
 from typing import TYPE_CHECKING
 

@@ -7,6 +7,7 @@ runs it. Called by ``density``; knows nothing of Pyro.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from torch import Tensor, fx
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
 TensorPair = Callable[[Tensor], tuple[Tensor, Tensor]]
 
+_LARGE = 2000  # operations
 TOLERANCE = 1e-10  # relative, in 64 bits: the compiler may sum in another order, and no more
 
 
@@ -40,6 +42,12 @@ def compile_gradient(eager: TensorPair, points: Sequence[np.ndarray], *, toleran
     ``eager`` maps ``x[D]`` to the log density and its gradient. What cannot be written down once for all points
     (control flow that depends on values, random numbers, NumPy inside) stays eager.
     """
+    with warnings.catch_warnings():  # torch warns of its own parts: deprecated here, experimental there
+        warnings.simplefilter("ignore")
+        return _fastest(eager, points, tolerance)
+
+
+def _fastest(eager: TensorPair, points: Sequence[np.ndarray], tolerance: float) -> Gradient:
     plain = as_numpy(eager)
     expected = [plain(point) for point in points]
     start = torch.as_tensor(points[0])
@@ -51,7 +59,11 @@ def compile_gradient(eager: TensorPair, points: Sequence[np.ndarray], *, toleran
     random = [str(node.target) for node in graph.graph.nodes if _is_random(node)]
     if random:
         return Gradient(plain, "eager", f"the model draws random numbers beyond its sample sites ({random[0]})")
-    for name, backend in (("inductor", _inductor), ("torchscript", _torchscript)):
+    backends = {"inductor": _inductor, "torchscript": _torchscript}
+    if len(graph.graph.nodes) > _LARGE:
+        del backends["inductor"]
+        reasons.append(f"the model is {len(graph.graph.nodes)} operations long, which would take minutes to compile")
+    for name, backend in backends.items():
         try:
             compiled = as_numpy(backend(graph, start))
             worst = disagreement(compiled, points, expected)
@@ -140,8 +152,7 @@ def _quick_compile(graph: fx.GraphModule) -> Iterator[None]:
         options["cpp.vec_isa_ok"] = False
         cpu_vec_isa.valid_vec_isa_list.cache_clear()
     try:
-        with config.patch(options), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with config.patch(options):
             yield
     finally:
         if scalar:
@@ -149,10 +160,16 @@ def _quick_compile(graph: fx.GraphModule) -> Iterator[None]:
 
 
 def _torchscript(graph: fx.GraphModule, start: Tensor) -> TensorPair:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        traced = torch.jit.trace(graph, (start,), check_trace=False)
-    return traced  # type: ignore[return-value]
+    """TorchScript cannot take the device in a call: on the CPU it goes without saying."""
+    graph = copy.deepcopy(graph)
+    for node in graph.graph.nodes:
+        if node.op == "call_function" and getattr(node.kwargs.get("device"), "type", "cpu") == "cpu":
+            node.kwargs = {name: value for name, value in node.kwargs.items() if name not in _UNSAID}
+    graph.recompile()
+    return torch.jit.trace(graph, (start,), check_trace=False)  # type: ignore[return-value]
+
+
+_UNSAID = ("device", "layout", "pin_memory")
 
 
 def _first_line(error: BaseException) -> str:

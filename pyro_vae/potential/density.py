@@ -34,9 +34,9 @@ _lock = threading.RLock()  # Pyro's handler stack belongs to the whole process: 
 class Potential:
     r"""log p(x, z) + log |dz/du| as a function of one flat vector u of real numbers, ``[D]``.
 
-    Every continuous latent site is mapped from the real line by ``biject_to(support)``, with its support as it is at the
-    current values of the sites before it. Discrete latent sites are summed out. Computes in 64 bits whatever the model's
-    data and modules are. Flat priors (``dist.ImproperUniform``) add nothing.
+    Every continuous latent site is mapped from the real line by ``biject_to(support)``, with its support as it is at
+    the current values of the sites before it. Discrete latent sites are summed out. Computes in 64 bits whatever the
+    model's data and modules are. Flat priors (``dist.ImproperUniform``) add nothing.
 
     Args:
         model: a Pyro program.
@@ -107,8 +107,8 @@ class Potential:
         first, second = eager(points[1]), eager(points[1])
         if disagreement(lambda _: first, points[1:2], [second]) > 0:
             raise ModelError(
-                "The model's log density is random: it differed between two evaluations at the same point. NUTS needs one "
-                "density: put dropout and the like in eval mode, and draw random numbers only in pyro.sample."
+                "The model's log density is random: it differed between two evaluations at the same point. NUTS needs "
+                "one density: put dropout and the like in eval mode, and draw random numbers only in pyro.sample."
             )
         if not self._compiled:
             return Gradient(eager, "eager", "not asked for")
@@ -141,7 +141,8 @@ class Potential:
     def unconstrain(self, values: Mapping[str, Any]) -> np.ndarray:
         """One value per site, ``{site: [*plates, *event]}``, as one unconstrained vector ``[D]``.
 
-        Raises: :class:`~pyro_vae.errors.OptionError` for a site that is missing, of another shape, or outside its support.
+        Raises: :class:`~pyro_vae.errors.OptionError` for a site that is missing, of another shape, or outside its
+        support.
         """
         missing = [name for name in self.names if name not in values]
         if missing:
@@ -151,8 +152,8 @@ class Potential:
     def initial(self, chains: int, seed: int, init: Mapping[str, Any] | None = None) -> np.ndarray:
         """Starting points far apart, ``[chains, D]``: uniform within 2 of 0 on the unconstrained scale, as Stan's.
 
-        ``init`` gives values ``{site: [*plates, *event]}`` (or what broadcasts to it) for some or all sites; chains then
-        start within 1/2 of these. Points where density or gradient are not finite are drawn again.
+        ``init`` gives values ``{site: [*plates, *event]}`` (or what broadcasts to it) for some or all sites; chains
+        then start within 1/2 of these. Points where density or gradient are not finite are drawn again.
 
         Raises: :class:`~pyro_vae.errors.ModelError` naming the site when a hundred points per chain are all impossible.
         """
@@ -177,17 +178,16 @@ class Potential:
         if not self.discrete:
             with torch.no_grad(), self._evaluating():
                 run = self._run(_Reader(self, torch.as_tensor(point).unsqueeze(0)))
-            bad = [
-                site.name for site in run.sites.values() if site.log_p and not bool(site.log_p.total().isfinite().all())
-            ]
-            where = f"site '{bad[0]}' has log-probability {run[bad[0]].log_p.total().item()}" if bad else where  # type: ignore[union-attr]
+            totals = {site.name: site.log_p.total().item() for site in run.sites.values() if site.log_p is not None}
+            bad = [name for name, total in totals.items() if not math.isfinite(total)]
+            where = f"site '{bad[0]}' has log-probability {totals[bad[0]]}" if bad else where
         return (
-            f"No starting point with a finite density after {_TRIES} tries: at the last one, {where}. Check that site's "
-            "parameters and data, or give starting values with init={site: value}."
+            f"No starting point with a finite density after {_TRIES} tries: at the last one, {where}. Check that "
+            "site's parameters and data, or give starting values with init={site: value}."
         )
 
     def _start(self, init: Mapping[str, Any], point: np.ndarray) -> np.ndarray:
-        """``point`` with the given sites' entries replaced; sites are visited in order, so that supports are current."""
+        """``point`` with the given sites' entries replaced; sites are visited in order: supports are current."""
         unknown = [name for name in init if name not in self._where]
         if unknown:
             raise OptionError(

@@ -19,7 +19,7 @@ def enumerated_log_joint(
 ) -> Tensor:
     r"""log Σ_z p(x, z, θ) at the continuous values, scalar; z are the discrete latent sites, summed in parallel.
 
-    The sum is Pyro's own variable elimination, so that a chain in ``pyro.markov`` costs what the forward algorithm costs.
+    The sum is Pyro's own variable elimination: a chain in ``pyro.markov`` costs what the forward algorithm costs.
     Raises: :class:`~pyro_vae.errors.ModelError` where Pyro cannot eliminate them.
     """
     configured = poutine.infer_config(with_flat_priors(model), config_fn=_in_parallel)
@@ -39,7 +39,10 @@ def enumerated_log_joint(
         raise ModelError(f"The discrete sites cannot be summed out: {error} {_REMEDY}") from error
 
 
-_REMEDY = "Index with Vindex, use negative dims, and wrap a chain of discrete sites in pyro.markov, as Pyro's tutorial on enumeration shows."
+_REMEDY = (
+    "Index with Vindex, use negative dims, and wrap a chain of discrete sites in pyro.markov, as Pyro's tutorial on "
+    "enumeration shows."
+)
 
 
 def _in_parallel(site: Mapping[str, Any]) -> dict[str, Any]:

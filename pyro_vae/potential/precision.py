@@ -61,7 +61,7 @@ def double_precision() -> Iterator[None]:
 
 
 def widest(attempt: Callable[[], object], *programs: Callable) -> Callable[[], AbstractContextManager]:
-    """:func:`double_precision` if the programs can compute in it (``attempt`` succeeds), else a context that does nothing.
+    """:func:`double_precision` if the programs can compute in it (``attempt`` succeeds), else a context without effect.
 
     A recurrent net, for one, insists on the dtype of its weights. Looking leaves no trace.
     """

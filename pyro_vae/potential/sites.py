@@ -49,8 +49,8 @@ class Latents:
 def find_latents(model: Callable, args: tuple, kwargs: Mapping[str, Any]) -> Latents:
     """Look at the model twice, at different prior draws. The caller takes care of the global state.
 
-    Raises: :class:`~pyro_vae.errors.ModelError` for a model without latent sites, with a subsampled plate, or with a discrete
-    site that cannot be summed over; it names the site or plate.
+    Raises: :class:`~pyro_vae.errors.ModelError` for a model without latent sites, with a subsampled plate, or with a
+    discrete site that cannot be summed over; it names the site or plate.
     """
     plan = plan_pair(model, None, args, kwargs, vectorize=False)
     looks = []
@@ -99,9 +99,9 @@ def bijection(name: str, fn: Distribution) -> Transform:
         return biject_to(fn.support)  # type: ignore[arg-type]
     except NotImplementedError:
         raise ModelError(
-            f"Site '{name}' ({type(fn).__name__}): its support has no smooth map from the real numbers, so that NUTS and "
-            "unconstrained guides cannot move on it. Write the site through others (as the direction of a Normal, for example) "
-            "with pyro.deterministic."
+            f"Site '{name}' ({type(fn).__name__}): its support has no smooth map from the real numbers, so that NUTS "
+            "and unconstrained guides cannot move on it. Write the site through others (as the direction of a Normal, "
+            "for example) with pyro.deterministic."
         ) from None
 
 
@@ -126,8 +126,9 @@ def _enumerable(name: str, fn: Any) -> str:
     if getattr(fn, "has_enumerate_support", False):
         return name
     raise ModelError(
-        f"Site '{name}' ({type(fn).__name__}) is discrete with infinitely many values: NUTS cannot move on it, and it cannot be "
-        "summed over. Integrate it out by hand, give it a bounded support (a Categorical), or fit a guide for it instead."
+        f"Site '{name}' ({type(fn).__name__}) is discrete with infinitely many values: NUTS cannot move on it, and it "
+        "cannot be summed over. Integrate it out by hand, give it a bounded support (a Categorical), or fit a guide "
+        "for it instead."
     )
 
 
@@ -151,8 +152,9 @@ def read(site: LatentSite, free: Tensor, fn: Distribution, width: int) -> tuple[
     value = transform(unconstrained)
     if value.numel() != count * math.prod(site.shape):
         raise ModelError(
-            f"Site '{site.name}': expected a value of shape {site.shape} in every run, got {tuple(value.shape)}. Its shape, or the "
-            "support it is mapped to, changes with another site (a discrete one, perhaps). NUTS needs a fixed number of parameters."
+            f"Site '{site.name}': expected a value of shape {site.shape} in every run, got {tuple(value.shape)}. Its "
+            "shape, or its support, changes with another site (a discrete one, perhaps). NUTS needs a fixed number of "
+            "parameters."
         )
     log_jacobian = transform.log_abs_det_jacobian(unconstrained, value)
     return value.reshape(count, *site.shape), log_jacobian.reshape(count, -1).sum(1)
