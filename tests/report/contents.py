@@ -10,6 +10,7 @@ import numpy as np
 from pyro_vae.diagnostics import check_baseline, judge
 from pyro_vae.posterior.datatree import build
 from pyro_vae.report.content import ReportContent
+from pyro_vae.report.figures import Drawn
 from tests.plots import trees
 
 ATTEMPTS = [
@@ -105,3 +106,9 @@ def many(parameters: int = 60, guides: int = 3) -> ReportContent:
         how="NUTS with nutpie, 4 chains.",
         histories={name: SimpleNamespace(**vars(trees.history(-1234.5 - i))) for i, name in enumerate(posteriors)},
     )
+
+
+def without_figures(content: ReportContent) -> ReportContent:
+    """The same content as if its figures had been drawn, and there were none: for tests that look at the rest."""
+    vars(content).update(drawn=Drawn({}, {}), drawn_narrow=Drawn({}, {}))
+    return content

@@ -47,6 +47,7 @@ onmessage = (event) => document.body.setAttribute("data-found", event.data);
 def test_nothing_runs_out_of_the_page(name: str, width: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     content: ReportContent = request.getfixturevalue(name)
     page = write_html(content, tmp_path / "report.html")
+    assert page.stat().st_size < 3_000_000
     page.write_text(page.read_text(encoding="utf-8").replace("</body>", MEASURE), encoding="utf-8")
     frame = tmp_path / "frame.html"
     frame.write_text(FRAME.format(width=width), encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 from pyro_vae.errors import OutputError
 from pyro_vae.plots import style
 from pyro_vae.report import ReportContent, all_figures, save_figures
-from pyro_vae.report.figures import CAPTIONS, draw
+from pyro_vae.report.figures import CAPTIONS, _plots, draw
 from tests.plots.looks import assert_readable
 
 
@@ -34,15 +34,11 @@ def test_figures_of_many_parameters_and_long_names_are_readable(many: ReportCont
         assert_readable(figure)
 
 
-def test_guides_have_the_same_colour_in_every_figure(many: ReportContent) -> None:
+def test_a_guide_that_was_not_fitted_leaves_the_others_their_colours(many: ReportContent) -> None:
+    fields = {name: getattr(many, name) for name in ReportContent.__dataclass_fields__}
     kept = dict(list(many.histories.items())[1:])
-    partly = ReportContent(**{**vars(many), "histories": kept} if "drawn" not in vars(many) else _fields(many, kept))
-    bound = draw(partly, style.WIDTH).figures["bound"]
+    bound = _plots(ReportContent(**(fields | {"histories": kept})), style.WIDTH)["bound"]()
     assert bound.axes[0].lines[0].get_color() == style.GUIDE_COLOURS[1]
-
-
-def _fields(content: ReportContent, histories: dict) -> dict:
-    return {name: getattr(content, name) for name in ReportContent.__dataclass_fields__} | {"histories": histories}
 
 
 def test_what_cannot_be_drawn_says_why(bimodal: ReportContent) -> None:
