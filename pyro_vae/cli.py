@@ -25,6 +25,8 @@ FAILED, WRONG, INTERRUPTED = 1, 2, 130  # a verdict at or below --fail-on; an er
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 (a verdict, with --fail-on), 2 (an error), 130 (Ctrl-C)."""
     arguments = parser().parse_args(argv)
+    # torch's threads wait for work by spinning; where the cores are shared, that makes small fits many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     command = import_module(f"pyro_vae.commands.{arguments.command}")
     with warnings.catch_warnings():
         _say_warnings_plainly()

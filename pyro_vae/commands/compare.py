@@ -73,6 +73,7 @@ def _kept(stop: ComparisonInterrupted, out: Path) -> str:
     if not stop.fits:
         return "interrupted before the first fit; nothing was written."
     folder = out.with_name(f"{out.name}-interrupted")
+    folder.mkdir(parents=True, exist_ok=True)
     lines = ["interrupted. No report was written; the fits so far are kept (pv.load_fit reads them):"]
     for name, fit in stop.fits.items():
         path = fit.save(folder / f"{file_name(name)}.safetensors")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from pyro_vae.commands.files import check_file
+from pyro_vae.commands.progress import saying
 from pyro_vae.commands.tables import print_parameters
 
 
@@ -32,14 +34,16 @@ def run(arguments: argparse.Namespace) -> int:
         "restarts": arguments.restarts,
     }
     try:
-        result = fit(
-            program.model,
-            guide,
-            program.data,
-            seed=arguments.seed,
-            progress=False if arguments.quiet else None,
-            **{key: value for key, value in said.items() if value is not None},
-        )
+        with saying(arguments.quiet):
+            logging.getLogger(__name__).info("fitting %s", name)
+            result = fit(
+                program.model,
+                guide,
+                program.data,
+                seed=arguments.seed,
+                progress=False if arguments.quiet else None,
+                **{key: value for key, value in said.items() if value is not None},
+            )
     except FitInterrupted as stop:
         path = stop.fit.save(
             arguments.save or Path(f"{program.path.stem if program.path else 'fit'}-interrupted.safetensors")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from pyro_vae.cli import INTERRUPTED
 from pyro_vae.commands.files import check_file
 from pyro_vae.commands.progress import saying
 from pyro_vae.commands.tables import print_parameters
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         _say(f"  {reason}")
     if arguments.out is not None:
         _say(f"The draws: {save(tree, arguments.out)}")
-    return 0
+    return INTERRUPTED if tree.attrs.get("interrupted") else 0
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyro
 import xarray as xr
 
@@ -142,6 +143,8 @@ class _Study:
             with self.record.timed("baseline"), self._place_of_baseline(learned):
                 _log.info("baseline: %s", self.baseline if isinstance(self.baseline, str) else "as given")
                 drawn = baseline_draws(self.baseline, self.program, self.rows, self.options)
+            if drawn.attrs.get("interrupted"):
+                raise KeyboardInterrupt  # NUTS gives back what it has; a comparison is not made of that
             return self._judged(drawn)
         except KeyboardInterrupt as error:
             if isinstance(error, FitInterrupted):
@@ -206,7 +209,7 @@ class _Study:
                     name,
                     tree,
                     drawn,
-                    history=self.fits[name].history.bound if name in self.fits else None,
+                    history=_settled_bound(self.fits[name]) if name in self.fits else None,
                     health=health,
                 )
                 for name, tree in self.posteriors.items()
@@ -223,6 +226,17 @@ class _Study:
             reference=self.program.reference,
             story=self.program.story,
         )
+
+
+def _settled_bound(fitted: Fit) -> np.ndarray:
+    """The bound of the steps by which to see whether a fit had finished, ``[steps]``.
+
+    While the learning rate falls, the bound rises a little: that is what it falls for. So of a fit whose bound was flat
+    before, only what came after is looked at; its second half is where parameters are averaged.
+    """
+    rate = fitted.history.learning_rate
+    falling = np.flatnonzero(rate < rate.max(initial=0.0))
+    return fitted.history.bound[falling[0] :] if fitted.converged and len(falling) else fitted.history.bound
 
 
 class _named(nullcontext):

@@ -16,7 +16,7 @@ from pyro.infer.autoguide import AutoNormal
 from torch import Tensor
 
 import pyro_vae as pv
-from pyro_vae.posterior import build
+from pyro_vae.posterior import build, load
 from pyro_vae.studies import ComparisonInterrupted
 from pyro_vae.training import FitInterrupted
 
@@ -100,7 +100,7 @@ def test_a_comparison_is_saved_whole(linear: pv.Comparison, tmp_path: Path) -> N
     html = (folder / "report.html").read_text()
     assert "beta[displacement]" in html
     # What was saved can be the baseline of another comparison, and the draws are the same.
-    again = pv.posterior.load(folder / "draws" / "baseline.nc")
+    again = load(folder / "draws" / "baseline.nc")
     xr.testing.assert_identical(again["posterior"].to_dataset(), linear.baseline["posterior"].to_dataset())
     rows = pd.read_csv(folder / "summary.csv", index_col=[0, 1])
     pd.testing.assert_frame_equal(rows, linear.summary(), check_exact=False)
