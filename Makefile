@@ -40,7 +40,6 @@ help:
 
 compare: .venv/.run
 	$(BIN)/pyro-vae compare eight_schools --out build/compare
-	@echo "The report: $(CURDIR)/build/compare/report.html"
 
 test: .venv/.test
 	$(PYTEST) -n $(WORKERS) -m "not slow"
