@@ -49,7 +49,7 @@ class History:
         return len(self.bound)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """A fitted guide (and model), made by :func:`~pyro_vae.fit`; its values are in the modules and the param store.
 
@@ -63,9 +63,9 @@ class Fit:
     model: Callable
     guide: Callable
     data: Any
-    objective: Objective = field(repr=False)
-    history: History = field(repr=False)
-    params: Parameters = field(repr=False)
+    objective: Objective
+    history: History
+    params: Parameters
     bound: float
     bound_se: float
     converged: bool
@@ -74,10 +74,13 @@ class Fit:
     seconds: float
     seed: int | None
     guide_name: str
-    leaves: Parameters = field(repr=False, default_factory=dict)
-    values: Parameters = field(repr=False, default_factory=dict)
-    constraints: dict[str, Any] = field(repr=False, default_factory=dict)
+    leaves: Parameters = field(default_factory=dict)
+    values: Parameters = field(default_factory=dict)
+    constraints: dict[str, Any] = field(default_factory=dict)
     device: Any = None
+
+    def __repr__(self) -> str:
+        return f"Fit({self.guide_name}: bound {self.bound:.4f} +- {self.bound_se:.4f}; {self.reason})"
 
     @property
     def steps(self) -> int:

@@ -90,7 +90,7 @@ def test_every_automatic_guide_resumes_to_the_bit(name, tmp_path, monkeypatch):
     ],
     ids=["sgd", "cosine", "pyro.optim", "clip", "restarts", "stopped"],
 )
-@pytest.mark.parametrize("at", [25, 55])
+@pytest.mark.parametrize("at", [25, 65])
 def test_every_option_resumes_to_the_bit(options, at, tmp_path, monkeypatch):
     options = {**OPTIONS, "steps": 70, **options}
     whole, resumed = killed_and_resumed(
