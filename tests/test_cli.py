@@ -63,7 +63,7 @@ BAD_PROGRAMS = {
     "a shape does not fit its plate": (WRONG_SHAPE, ("'y'", "(4,)", "(3,)")),
     "NaN data": (HEAD.replace("2.0, 0.5", "float('nan'), 0.5"), ("mine.py", "'y'", "nan", "[1]")),
     "infinite data": (HEAD.replace("2.0, 0.5", "2.0, float('inf')"), ("mine.py", "'y'", "inf", "[2]")),
-    "no latent sites": (NO_LATENTS, ("no latent",)),
+    "no latent sites": (NO_LATENTS, ("no ", "latent site")),
 }
 
 

@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from pyro_vae.posterior.datatree import save
     from pyro_vae.studies.inputs import guides_of
+    from pyro_vae.studies.parameters import look_at_model
     from pyro_vae.training import FitInterrupted, fit
 
     default = next(iter(program.guides), "auto_normal")
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         "learning_rate": arguments.learning_rate,
         "restarts": arguments.restarts,
     }
+    look_at_model(program.model, program.data)
     try:
         with saying(arguments.quiet):
             logging.getLogger(__name__).info("fitting %s", name)

@@ -21,7 +21,7 @@ from pyro_vae.studies.comparison import Comparison
 from pyro_vae.studies.inputs import guides_of, program_of, rows_of
 from pyro_vae.studies.interruption import ComparisonInterrupted
 from pyro_vae.studies.options import Options, options_of
-from pyro_vae.studies.parameters import refuse_learned_parameters, refuse_untrained, store_copy
+from pyro_vae.studies.parameters import look_at_model, refuse_shared, refuse_untrained, store_copy
 from pyro_vae.studies.record import Record
 from pyro_vae.training import Fit, FitInterrupted, fit
 
@@ -135,12 +135,14 @@ class _Study:
         self.posteriors: dict[str, xr.DataTree] = {}
 
     def run(self) -> Comparison:
-        learned = refuse_learned_parameters(self.program.model, self.rows, self.guides, self.options.refit)
+        learned = look_at_model(self.program.model, self.rows)
+        if self.options.refit:
+            refuse_shared(learned, self.guides)
         try:
             for name, guide in self.guides.items():
                 with _named(name):
                     self._fitted(name, guide) if self.options.refit else self._as_it_is(name, guide)
-            with self.record.timed("baseline"), self._place_of_baseline(learned):
+            with self.record.timed("baseline"), self._place_of_baseline(bool(learned)):
                 _log.info("baseline: %s", self.baseline if isinstance(self.baseline, str) else "as given")
                 drawn = baseline_draws(self.baseline, self.program, self.rows, self.options)
             if drawn.attrs.get("interrupted"):

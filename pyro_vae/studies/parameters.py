@@ -8,7 +8,7 @@ from typing import Any
 
 import pyro
 from pyro.infer.autoguide import AutoGuide
-from torch import nn
+from torch import Tensor, nn
 
 from pyro_vae.errors import ModelError, OptionError
 from pyro_vae.particles import call_arguments, run_model
@@ -25,21 +25,34 @@ def store_copy() -> Iterator[Any]:
         yield store
 
 
-def refuse_learned_parameters(model: Callable, data: Any, guides: Mapping[str, Any], refit: bool) -> bool:
-    """Whether the model has parameters of its own. Then there is one model per fit, and one baseline cannot serve two.
+def look_at_model(model: Callable, data: Any) -> dict[str, Tensor]:
+    """Run the model once, unseen; the parameters that it has of its own, by name.
 
-    Raises :class:`~pyro_vae.errors.ModelError` naming such a parameter, when several guides are to be fitted.
+    Raises :class:`~pyro_vae.errors.ModelError` if it has no latent site, or naming the site at which it fails.
     """
     args, kwargs = call_arguments(data)
     with store_copy(), kept_randomness(), seen_parameters() as seen:
-        run_model(model, args, kwargs)
-    if seen.leaves and refit and len(guides) > 1:
+        particles = run_model(model, args, kwargs)
+    if not particles.latent:
+        sites = ", ".join(f"'{site.name}'" for site in particles.observed) or "none"
         raise ModelError(
-            f"The model learns '{next(iter(seen.leaves))}', so every guide is fitted together with a model of its own, "
+            f"The model has no latent sites (observed sites: {sites}), so it has no posterior. Write what is to be "
+            "inferred as pyro.sample without obs=."
+        )
+    return seen.leaves
+
+
+def refuse_shared(learned: Mapping[str, Tensor], guides: Mapping[str, Any]) -> None:
+    """A model that learns is another model with every guide that it is fitted with: one baseline cannot serve two.
+
+    Raises :class:`~pyro_vae.errors.ModelError` naming a parameter in ``learned``, if there are several guides.
+    """
+    if learned and len(guides) > 1:
+        raise ModelError(
+            f"The model learns '{next(iter(learned))}', so every guide is fitted together with a model of its own, "
             "and no one baseline is right for all. Compare one guide at a time (NUTS then runs at the values that its "
             "fit found), or make it a latent site with a prior."
         )
-    return bool(seen.leaves)
 
 
 def refuse_untrained(name: str, guide: Any, data: Any) -> None:
