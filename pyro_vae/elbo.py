@@ -38,8 +38,8 @@ class _LossModule(ELBOModule):
 class TraceELBO(pyro.infer.ELBO):
     r"""A variational objective with the gradient estimator of your choice.
 
-    .. math:: \mathcal L(\theta, \phi) = \mathbb E_{q_\phi}\bigl[\log p_\theta(x, z) - \log q_\phi(z)\bigr] \le \log
-    p_\theta(x)
+    .. math:: \mathcal L(\theta, \phi) = \mathbb E_{q_\phi}\bigl[\log p_\theta(x, z) - \log q_\phi(z)\bigr] \le
+              \log p_\theta(x)
 
     Works wherever a ``pyro.infer.ELBO`` works: ``SVI(model, guide, optim, loss=TraceELBO(...))``, or ``loss =
     TraceELBO(...)(model, guide)`` and ``loss(data).backward()`` with torch optimisers and Lightning. Plates are
