@@ -23,6 +23,8 @@ LEVELS = {
     "none": ("?", "no verdict"),
 }
 """The sign and the words of each level: a badge never speaks by its colour alone."""
+SIGNS = {"high": "▲", "wide": "▲", "low": "▼", "narrow": "▼", "uncertain": "?"}
+"""What stands before a number that breaks the rule."""
 
 
 def write_html(content: ReportContent, path: str | Path) -> Path:
@@ -83,6 +85,7 @@ def render(content: ReportContent) -> str:
         story=story,
         details=details,
         levels=LEVELS,
+        signs=SIGNS,
         rows=rows(content),
         facts=health_facts(content),
         attempts=_attempts(content),

@@ -25,7 +25,7 @@ MOST = 2000
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as text; ``broken`` is what is wrong with it, empty if nothing is: "high", "low", "wide", "narrow"."""
+    """A number as text, and what is wrong with it: nothing, "high", "low", "uncertain", "wide" or "narrow"."""
 
     text: str
     broken: str = ""
@@ -112,6 +112,8 @@ def _shift(row: Entry) -> Cell:
     text = signed(delta) if np.isnan(mcse) else f"{signed(delta)} ± {decimal(mcse)}"
     if abs(delta) + 2 * np.nan_to_num(mcse) < MAX_SHIFT:
         return Cell(text)
+    if abs(delta) < MAX_SHIFT:
+        return Cell(text, "uncertain")
     return Cell(text, "low" if delta < 0 else "high")
 
 

@@ -60,7 +60,7 @@ def with_error(value: Any, error: Any) -> str:
         return ""
     if not isinstance(error, int | float) or not math.isfinite(error) or error <= 0:
         return decimal(float(value), 3)
-    digits = min(max(1 - math.floor(math.log10(error)), 0), 6)
+    digits = min(max(1 - math.floor(math.log10(error)), 0), 3)
     return f"{decimal(float(value), digits)} ± {decimal(float(error), digits)}"
 
 

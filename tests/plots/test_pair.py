@@ -50,6 +50,15 @@ def test_nothing_is_smeared_below_zero(schools: SimpleNamespace) -> None:
     assert all(path.vertices[:, 0].min() >= 0 for part in axes.collections for path in part.get_paths() if len(path))
 
 
+def test_the_density_does_not_sink_towards_a_bound() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.stack([rng.exponential(size=4000), rng.normal(size=4000)])
+    across, _, heights = pair._surface(drawn, [(0.0, 6.0), (-3.0, 3.0)])  # type: ignore[misc]
+    profile = heights.sum(axis=0)
+    assert across[0, 0] < 0.1
+    assert profile[0] > 0.97 * profile.max()
+
+
 def test_guides_without_width_are_points() -> None:
     baseline = trees.normal_tree(["a", "b"])
     point = build({"posterior": {name: np.zeros((1, 500)) for name in "ab"}})

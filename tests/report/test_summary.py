@@ -76,7 +76,7 @@ def test_cells_are_marked_where_they_break_the_rule(bimodal: ReportContent) -> N
     )
     found = parameter_rows(replace(bimodal.judgements["mine"], table=numbers, corrected=None))
     marks = [(row.cells[0].broken, row.cells[1].broken) for row in found.rows]
-    assert marks[:5] == [("", ""), ("high", ""), ("low", ""), ("", "narrow"), ("", "wide")]
+    assert marks[:5] == [("", ""), ("high", ""), ("uncertain", ""), ("", "narrow"), ("", "wide")]
     assert all(any(mark) for mark in marks[5:])
     assert found.broken == 6
     assert found.rows[0].cells[0].text == "+0.10 ± 0.01"
