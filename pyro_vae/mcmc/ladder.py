@@ -152,7 +152,7 @@ def _attempt(form: Parametrisation, engine: Engine, settings: Settings, names: t
     if potential.gradient.backend != "eager":
         flat = chains.flat.reshape(-1, potential.size)
         picked = flat[np.random.default_rng(settings.seed).integers(len(flat), size=_CHECKED)]
-        if potential.check(picked) > _AGREEMENT:
+        if potential.check(list(picked)) > _AGREEMENT:
             potential.use_eager("the compiled gradient differs from the model's where the chains went")
             _say_if_slow(potential)
             chains = engine(potential, settings)
@@ -182,7 +182,7 @@ def story(attempts: list[Attempt], asked: Settings) -> str:
         failed = [a for a in attempts if a.label == label and a is not chosen]
         if failed:
             faults = "; ".join(f"{_fault(a.health)} at target_accept {a.target_accept:g}" for a in failed)
-            told.append(f"The {_noun(label)} did not count ({faults})")
+            told.append(f"Chains of the {_noun(label)} did not count ({faults})")
     run = f"{_sampled(chosen)} at target_accept {chosen.target_accept:g}"
     if chosen.health.counts:
         shown = f"R-hat {chosen.health.max_rhat:.2f}, {_count(chosen.health.divergences)}"

@@ -63,7 +63,8 @@ def sample(potential: Potential, settings: Settings) -> Chains:
                 raise cause from error
             first = str(cause).strip().splitlines()[0]
             raise SamplerError(f"nutpie cannot sample the model: {first}. Try engine='pyro', or other init.") from cause
-    return _chains(*trace.get_arrow_trace(), settings, time.perf_counter() - begin)
+    draws, stats = trace.get_arrow_trace()
+    return _chains(draws, stats, settings, time.perf_counter() - begin)
 
 
 def _import() -> Any:

@@ -77,8 +77,12 @@ class _Kernel(NUTS):
     def _sample_r(self, name: str) -> Any:
         momentum, unscaled = super()._sample_r(name)
         self.steps = 0
-        self.energy = float(self._kinetic_energy(unscaled) + self._potential_energy_last)
+        self.energy = float(self._kinetic_energy(unscaled)) + self._potential()
         return momentum, unscaled
+
+    def _potential(self) -> float:
+        last: Any = self._potential_energy_last
+        return float(last)
 
     def record(self, kernel: NUTS, params: dict[str, Tensor], stage: str, index: int) -> None:
         """Pyro's hook, called after every transition. Its acceptance rate is a running mean: take the last one out."""
@@ -91,7 +95,7 @@ class _Kernel(NUTS):
         self.log.draws.append(params["flat"].detach().numpy().copy())
         self.log.rows.append(
             {
-                "lp": -float(self._potential_energy_last),
+                "lp": -self._potential(),
                 "diverging": bool(self._divergences) and self._divergences[-1] == index,
                 "energy": self.energy,
                 "tree_depth": depth,

@@ -89,7 +89,7 @@ def sample_posterior(
             return draw(model, guide, args, kwargs, num_particles=count, plan=plan)
         return repeat(lambda row: draw(model, guide, args, kwargs, values=row or None, plan=plan), count)
 
-    with unobserved(model, guide), torch.no_grad():
+    with unobserved(model, guide), torch.no_grad(), pyro.validation_enabled(False):
         pyro.set_rng_seed(seed)
         with widest(lambda: run(1), model, guide)():
             probe = run(2)
@@ -143,7 +143,7 @@ def model_groups(
     flat = {name: torch.as_tensor(value).reshape(total, *value.shape[2:]) for name, value in samples.items()}
     plan = quiet_plan(model, None, args, kwargs)
     run = Program(model, args, kwargs, plan)
-    with unobserved(model), torch.no_grad():
+    with unobserved(model), torch.no_grad(), pyro.validation_enabled(False):
         pyro.set_rng_seed(seed)
         with widest(lambda: run(_rows(flat, 0, 1)), model)():
             probe = run(_rows(flat, 0, 1))

@@ -36,7 +36,8 @@ class _FreshNoise(TorchFunctionMode):
     """Noise as a new tensor where torch's distributions fill an empty one in place, which ``vmap`` cannot batch."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        return _NOISE.get(func, func)(*args, **(kwargs or {}))
+        function: Any = _NOISE.get(func, func)
+        return function(*args, **(kwargs or {}))
 
 
 def _uniform(empty: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ def _normal(empty: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     return mean + std * torch.randn(empty.shape, dtype=empty.dtype, device=empty.device)
 
 
-_NOISE: dict[Any, Callable] = {
+_NOISE: dict[Any, Any] = {
     Tensor.normal_: _normal,
     Tensor.uniform_: lambda empty, low=0.0, high=1.0: low + (high - low) * _uniform(empty),
     Tensor.exponential_: lambda empty, rate=1.0: -torch.log1p(-_uniform(empty)) / rate,

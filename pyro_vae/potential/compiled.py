@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from pyro_vae.errors import ModelError
+
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
 TensorPair = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -59,6 +61,7 @@ def _fastest(eager: TensorPair, points: Sequence[np.ndarray], tolerance: float) 
     random = [str(node.target) for node in graph.graph.nodes if _is_random(node)]
     if random:
         return Gradient(plain, "eager", f"the model draws random numbers beyond its sample sites ({random[0]})")
+    _fold_constants(graph)
     backends = {"inductor": _inductor, "torchscript": _torchscript}
     if len(graph.graph.nodes) > _LARGE:
         del backends["inductor"]
@@ -104,7 +107,9 @@ def as_numpy(pair: TensorPair) -> Evaluate:
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         try:
             value, gradient = pair(torch.from_numpy(np.array(x, dtype=np.float64)))
-        except torch.linalg.LinAlgError:
+        except (torch.linalg.LinAlgError, ModelError) as error:
+            if not isinstance(error.__cause__ or error, torch.linalg.LinAlgError):
+                raise
             return np.nan, np.zeros_like(x)
         return value.item(), gradient.numpy()
 
@@ -112,16 +117,35 @@ def as_numpy(pair: TensorPair) -> Evaluate:
 
 
 def _trace(eager: TensorPair, start: Tensor) -> fx.GraphModule:
-    """Value and gradient as a list of tensor operations; what depends on constants alone is computed now."""
-    from torch._inductor.constant_folding import constant_fold
+    """Value and gradient as a list of tensor operations, those of constants included."""
     from torch._inductor.decomposition import select_decomp_table
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    graph = make_fx(lambda x: eager(x), decomposition_table=select_decomp_table())(start)  # a bound method confuses it
+    # The lambda, because make_fx counts the arguments of a bound method wrongly.
+    graph = make_fx(lambda x: eager(x), decomposition_table=select_decomp_table())(start)
     graph.graph.eliminate_dead_code()
-    constant_fold(graph)
-    graph.recompile()
     return graph
+
+
+def _fold_constants(graph: fx.GraphModule) -> None:
+    """Compute now what depends on constants alone."""
+    known: dict[fx.Node, Tensor] = {}
+    for node in list(graph.graph.nodes):
+        if node.op == "get_attr":
+            known[node] = getattr(graph, node.target)
+        elif node.op == "call_function" and all(source in known for source in node.all_input_nodes):
+            value = node.target(*fx.map_arg(node.args, known.get), **fx.map_arg(node.kwargs, known.get))
+            if not isinstance(value, Tensor):
+                continue
+            graph.register_buffer(f"_folded_{node.name}", value)
+            with graph.graph.inserting_before(node):
+                constant = graph.graph.get_attr(f"_folded_{node.name}")
+            constant.meta = node.meta
+            node.replace_all_uses_with(constant)
+            graph.graph.erase_node(node)
+            known[constant] = value
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
 
 
 def _is_random(node: fx.Node) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import pairwise
@@ -72,7 +72,7 @@ class Potential:
         ends = np.cumsum([0, *(site.size for site in self.sites)]).tolist()
         self._where = {site.name: slice(*pair) for site, pair in zip(self.sites, pairwise(ends), strict=True)}
         self.size: int = ends[-1]
-        self._precision = widest(lambda: self._joint(torch.zeros(1, self.size)), model)
+        self._precision = widest(self._probe, model)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,8 +115,8 @@ class Potential:
         tolerance = TOLERANCE if self._precision is double_precision else 1e-4
         return compile_gradient(self._pair, points, tolerance=tolerance)
 
-    def check(self, points: np.ndarray) -> float:
-        """The largest relative difference between compiled and eager at ``points``, ``[S, D]``: 0 up to rounding."""
+    def check(self, points: Sequence[np.ndarray]) -> float:
+        """The largest relative difference between compiled and eager at ``points``, ``[D]`` each: 0 up to rounding."""
         eager = as_numpy(self._pair)
         return disagreement(self.gradient.evaluate, points, [eager(point) for point in points])
 
@@ -215,8 +215,13 @@ class Potential:
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        with _lock, self._precision(), pyro.validation_enabled(False):
+        store = pyro.get_param_store()
+        with _lock, store.scope(store.get_state()), self._precision(), pyro.validation_enabled(False):
             yield
+
+    def _probe(self) -> None:
+        with pyro.validation_enabled(False):
+            self._joint(torch.zeros(1, self.size))
 
     def _joint(self, free: Tensor) -> Tensor:
         """log p and log-Jacobian at ``free``, ``[1, D]``; scalar."""
@@ -267,7 +272,7 @@ class _Reader:
         return value
 
 
-def _free_value(site: LatentSite, fn: Distribution, given: Any) -> Tensor:
+def _free_value(site: LatentSite, fn: Any, given: Any) -> Tensor:
     """A value on the support as unconstrained numbers, ``[size]``."""
     value = torch.as_tensor(given, dtype=torch.get_default_dtype())
     try:

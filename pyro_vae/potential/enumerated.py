@@ -45,6 +45,6 @@ _REMEDY = (
 )
 
 
-def _in_parallel(site: Mapping[str, Any]) -> dict[str, Any]:
+def _in_parallel(site: Mapping[str, Any]) -> Any:
     latent = site["type"] == "sample" and not site["is_observed"]
     return {"enumerate": "parallel"} if latent and getattr(site["fn"], "has_enumerate_support", False) else {}

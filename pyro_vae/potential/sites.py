@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import pyro
 import torch
 from torch import Tensor
 from torch.distributions import ComposeTransform, Distribution, IndependentTransform, Transform, biject_to
@@ -53,24 +54,10 @@ def find_latents(model: Callable, args: tuple, kwargs: Mapping[str, Any]) -> Lat
     discrete site that cannot be summed over; it names the site or plate.
     """
     plan = plan_pair(model, None, args, kwargs, vectorize=False)
-    looks = []
-    for _ in range(2):
-        sites: dict[str, LatentSite] = {}
-        discrete: list[str] = []
-
-        def look(name: str, fn: Any, plates: tuple[Plate, ...]) -> None:
-            if is_discrete(fn):
-                discrete.append(_enumerable(name, fn))  # noqa: B023 - called in this turn of the loop only
-            elif not is_delta(fn):
-                sites[name] = _describe(name, fn, plates)  # noqa: B023
-
-        run = run_model(model, args, kwargs, values=look, plan=plan)
-        if run.subsamples:
-            raise ModelError(_subsampled(sorted(run.subsamples)))
-        looks.append((sites, tuple(discrete)))
-    (first, discrete), (second, _) = looks
+    first, discrete = _look(model, args, kwargs, plan)
+    second, _ = _look(model, args, kwargs, plan)
     if not first:
-        hint = f" (only discrete ones: {', '.join(discrete)})" if discrete else ""
+        hint = f", only discrete ones ({', '.join(discrete)})" if discrete else ""
         raise ModelError(f"The model has no continuous latent site{hint}: there is nothing for NUTS to sample.")
     if set(first) != set(second):
         name = sorted(set(first) ^ set(second))[0]
@@ -78,11 +65,28 @@ def find_latents(model: Callable, args: tuple, kwargs: Mapping[str, Any]) -> Lat
             f"Site '{name}' is not in every run of the model: expected the same latent sites whatever their values. "
             "Sample it always, and use or ignore its value."
         )
-    sites = tuple(
-        LatentSite(name, site.shape, site.unconstrained, site.transform, _same(site.transform, second[name].transform))
-        for name, site in first.items()
-    )
+    sites = tuple(replace(site, fixed=_same(site.transform, second[name].transform)) for name, site in first.items())
     return Latents(sites, discrete, plan)
+
+
+def _look(
+    model: Callable, args: tuple, kwargs: Mapping[str, Any], plan: Plan
+) -> tuple[dict[str, LatentSite], tuple[str, ...]]:
+    """The continuous latent sites and the names of the discrete ones, in one run at draws from the prior."""
+    sites: dict[str, LatentSite] = {}
+    discrete: list[str] = []
+
+    def describe(name: str, fn: Any, plates: tuple[Plate, ...]) -> None:
+        if is_discrete(fn):
+            discrete.append(_enumerable(name, fn))
+        elif not is_delta(fn):
+            sites[name] = _describe(name, fn, plates)
+
+    with pyro.validation_enabled(False):  # data may be impossible at a draw from the prior
+        run = run_model(model, args, kwargs, values=describe, plan=plan)
+    if run.subsamples:
+        raise ModelError(_subsampled(sorted(run.subsamples)))
+    return sites, tuple(discrete)
 
 
 def is_discrete(fn: Any) -> bool:

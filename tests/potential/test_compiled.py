@@ -1,0 +1,115 @@
+"""The compiled gradient: the eager one's digits, and never a silent other one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+
+from pyro_vae.potential import Potential, compiled
+from pyro_vae.potential.compiled import compile_gradient, disagreement
+from tests.potential.cases import CASES, Case, eight_schools
+
+POINTS = [np.array([value]) for value in (0.1, -0.4, 1.0, -1.0, 2.0, -3.0)]
+
+
+def value_and_grad(function):
+    """The eager pair of a function of one tensor."""
+
+    def pair(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        leaf = x.detach().requires_grad_(True)
+        value = function(leaf)
+        return value.detach(), torch.autograd.grad(value, leaf)[0]
+
+    return pair
+
+
+def test_eight_schools_is_compiled_to_the_same_digits() -> None:
+    potential = Potential(eight_schools)
+    assert potential.gradient.backend == "inductor", potential.gradient.why
+    assert potential.check(list(np.random.default_rng(0).normal(size=(20, 10), scale=2))) < 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_kind_of_site_is_compiled_to_the_same_digits(case: Case) -> None:
+    potential = Potential(case.model)
+    assert potential.gradient.backend == "inductor", potential.gradient.why
+    assert potential.check(list(np.random.default_rng(0).normal(size=(20, potential.size), scale=2))) < 1e-12
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_without_a_compiler_torchscript_gives_the_same_digits(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(*_: object) -> None:
+        raise RuntimeError("no g++ here")
+
+    monkeypatch.setattr(compiled, "_inductor", no_compiler)
+    potential = Potential(case.model)
+    assert potential.gradient.backend == "torchscript", potential.gradient.why
+    assert potential.gradient.why == "inductor failed (RuntimeError: no g++ here)"
+    assert potential.check(list(np.random.default_rng(0).normal(size=(20, potential.size), scale=2))) < 1e-12
+
+
+def test_compiling_leaves_inductor_as_it_was() -> None:
+    from torch._inductor import config, cpu_vec_isa
+
+    before = config.get_config_copy()
+    compile_gradient(value_and_grad(lambda x: -(x**2).sum()), POINTS)
+    assert config.get_config_copy() == before
+    assert cpu_vec_isa.valid_vec_isa_list.cache_info().currsize == 0
+
+
+def test_control_flow_on_values_stays_eager() -> None:
+    gradient = compile_gradient(value_and_grad(lambda x: x.sum() if x.sum() > 0 else 2 * x.sum()), POINTS)
+    assert gradient.backend == "eager"
+    assert "cannot be traced" in gradient.why
+    assert gradient.evaluate(np.array([-1.0]))[0] == -2
+
+
+def test_a_value_that_slips_past_the_trace_is_caught_by_its_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first point fixes `scale` in the graph, for NumPy is not traced: the other points show it.
+    monkeypatch.delattr(compiled, "_inductor")
+    monkeypatch.setattr(compiled, "_inductor", lambda graph, start: graph, raising=False)
+    scales = iter(range(10**6))
+
+    def density(x: torch.Tensor) -> torch.Tensor:
+        return -(x**2).sum() * float(np.array(2.0 if next(scales) < len(POINTS) else 3.0))
+
+    gradient = compile_gradient(value_and_grad(density), POINTS)
+    assert gradient.backend == "eager"
+    assert "gives another value" in gradient.why
+
+
+def test_random_numbers_stay_eager() -> None:
+    gradient = compile_gradient(value_and_grad(lambda x: (x * torch.rand(1)).sum()), POINTS)
+    assert gradient.backend == "eager"
+    assert "random numbers" in gradient.why
+
+
+def test_a_very_long_program_is_not_given_to_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_LARGE", 3)
+    gradient = compile_gradient(value_and_grad(lambda x: -(x**2).sum()), POINTS)
+    assert gradient.backend == "torchscript"
+    assert "operations long" in gradient.why
+
+
+def test_disagreement_sees_value_gradient_and_infinity() -> None:
+    right = (1.0, np.array([2.0]))
+    assert disagreement(lambda _: right, POINTS[:1], [right]) == 0
+    assert disagreement(lambda _: (1.1, np.array([2.0])), POINTS[:1], [right]) == pytest.approx(0.1)
+    assert disagreement(lambda _: (1.0, np.array([1.0])), POINTS[:1], [right]) == pytest.approx(0.5)
+    assert disagreement(lambda _: (np.nan, np.array([2.0])), POINTS[:1], [right]) == np.inf
+    assert disagreement(lambda _: right, POINTS[:1], [(-np.inf, np.array([0.0]))]) == np.inf
+
+
+def test_linear_algebra_that_breaks_down_is_no_number() -> None:
+    def model() -> None:
+        z = pyro.sample("z", dist.Normal(3.0, 0.1))
+        covariance = torch.stack([torch.stack([z, torch.ones_like(z)]), torch.stack([torch.ones_like(z), z])])
+        pyro.sample("x", dist.MultivariateNormal(torch.zeros(2), covariance), obs=torch.zeros(2))
+
+    potential = Potential(model, compiled=False)
+    assert np.isfinite(potential.value_and_grad(np.array([1.5]))[0])
+    assert np.isnan(potential.value_and_grad(np.array([0.5]))[0])  # not positive definite
