@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyro_vae.commands.progress import saying
+from pyro_vae.commands.speaking import say, saying
 
 if TYPE_CHECKING:
     from pyro_vae.studies import Comparison, ComparisonInterrupted
@@ -57,7 +57,7 @@ def _show(comparison: Comparison, out: Path) -> None:
 
     print_report(comparison.content())
     comparison.save(out)
-    print(f"\nThe report: {out / 'report.html'}\nFigures, draws and tables: {out}")  # noqa: T201
+    say(f"\nThe report: {out / 'report.html'}\nFigures, draws and tables: {out}")
 
 
 def _failed(comparison: Comparison, fail_on: str | None) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 
 from pyro_vae.catalogue import catalogue, catalogue_folder
+from pyro_vae.commands.speaking import say
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -13,10 +13,6 @@ def run(arguments: argparse.Namespace) -> int:
     programs = catalogue()
     width = max(map(len, programs), default=0) + 2
     for name, story in programs.items():
-        _say(textwrap.fill(f"{name:<{width}}{story}", 80, subsequent_indent=" " * width))
-    _say(f"\nThe files are in {catalogue_folder()}. Compare one: pyro-vae compare NAME")
+        say(f"{name:<{width}}{story}", indent=" " * width)
+    say(f"\nThe files are in {catalogue_folder()}. Compare one: pyro-vae compare NAME")
     return 0
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201

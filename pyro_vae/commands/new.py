@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pyro_vae.commands.speaking import say
 from pyro_vae.errors import OutputError
 
 TEMPLATE = Path(__file__).with_name("new_program.txt")
@@ -26,5 +27,5 @@ def run(arguments: argparse.Namespace) -> int:
         raise OutputError(
             f"{path} cannot be written: {error.strerror}. Choose a folder that you may write to."
         ) from error
-    print(f"Wrote {path}. Make it yours, then: pyro-vae compare {path}")  # noqa: T201
+    say(f"Wrote {path}. Make it yours, then: pyro-vae compare {path}")
     return 0

@@ -6,7 +6,7 @@ import argparse
 
 from pyro_vae.cli import INTERRUPTED
 from pyro_vae.commands.files import check_file
-from pyro_vae.commands.progress import saying
+from pyro_vae.commands.speaking import say, saying
 from pyro_vae.commands.tables import print_parameters
 
 
@@ -39,14 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     health = chain_health(tree)
     print_parameters(tree, chains=True)
-    _say(str(tree.attrs.get("how", "")))
-    _say("The chains count as a baseline." if health.counts else "The chains do not count as a baseline:")
+    say(str(tree.attrs.get("how", "")))
+    say("The chains count as a baseline." if health.counts else "The chains do not count as a baseline:")
     for reason in health.reasons:
-        _say(f"  {reason}")
+        say(f"  {reason}", indent="  ")
     if arguments.out is not None:
-        _say(f"The draws: {save(tree, arguments.out)}")
+        say(f"The draws: {save(tree, arguments.out)}")
     return INTERRUPTED if tree.attrs.get("interrupted") else 0
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201
