@@ -12,8 +12,6 @@ MIN_STEPS = 80
 # A drift this small moves no posterior that anybody could tell apart, or is rounding in 32 bits.
 TOLERANCE_NATS = 0.1
 _ROUNDING = 1e-5
-# Nor does one that is hidden in the noise of a single step.
-TOLERANCE_NOISE = 0.1
 # Single steps can be arbitrarily bad (a heavy-tailed estimate of the bound): this fraction is drawn in at either end.
 _TRIM = 0.01
 
@@ -35,9 +33,8 @@ def fit_convergence(bound: ArrayLike) -> FitConvergence:
     """Whether the noisy bounds of a fit's steps have stopped moving.
 
     The mean of the last quarter of the steps is compared with that of the quarter before. They count as equal if they
-    differ by less than .1 nats (plus 1e-5 of the bound), than a tenth of one step's noise, or than three standard
-    errors of the difference, which allow for autocorrelation. A bound that has stopped is no proof of a good fit: it
-    can have stopped in the wrong place.
+    differ by less than .1 nats (plus 1e-5 of the bound), or than three standard errors of the difference, which allow
+    for autocorrelation. A bound that has stopped is no proof of a good fit: it can have stopped in the wrong place.
 
     Shapes: ``bound`` ``[steps]``, in nats.
 
@@ -59,7 +56,7 @@ def fit_convergence(bound: ArrayLike) -> FitConvergence:
     noise = float(np.sqrt((before.var() + after.var()) / 2))
     error = float(np.hypot(_error_of_mean(before), _error_of_mean(after)))
     small = TOLERANCE_NATS + _ROUNDING * abs(float(after.mean()))
-    if abs(drift) <= max(small, TOLERANCE_NOISE * noise, 3 * error):
+    if abs(drift) <= max(small, 3 * error):
         return FitConvergence(True, drift, noise, f"the bound had stopped moving over the last {half.size} steps")
     way = "rising" if drift > 0 else "falling"
     message = f"the bound was still {way}, by {abs(drift):.2f} nats over the last {after.size} steps"

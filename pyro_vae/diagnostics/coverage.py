@@ -106,22 +106,20 @@ def _missing_regions(label: str, x: np.ndarray, y: np.ndarray) -> Iterator[Missi
     theirs, ours = _shares(y, edges), _shares(x, edges)
     missing = ours < ALMOST_NONE * theirs
     density = theirs / np.diff(edges)
-    reached = -np.inf
+    edges[[0, -1]] = -np.inf, np.inf
     for first, last in _runs(missing):
         centre = float(np.median(y[(y >= edges[first]) & (y <= edges[last + 1])]))
-        if centre < reached:
-            continue
         low, high = _empty_around(x, centre)
+        low, high = min(low, float(edges[first])), max(high, float(edges[last + 1]))
         inside = y[(y > low) & (y < high)]
         mass = inside.size / y.size
         if mass >= MIN_MASS:
             kind = "mode" if _set_apart(density, missing, first, last) else _end_or_gap(low, high)
             yield MissingMass(label, kind, low, high, float(np.median(inside)), mass)
-            reached = high
 
 
 def _shares(draws: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The fraction of sorted ``draws`` in each bin; the outermost bins reach to infinity."""
+    """The fraction of sorted ``draws`` in each bin, all beyond the outermost edges included."""
     return np.diff(np.searchsorted(draws, edges[1:-1]), prepend=0, append=draws.size) / draws.size
 
 

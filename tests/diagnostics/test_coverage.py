@@ -50,6 +50,27 @@ def test_both_modes_beside_a_covered_one_are_missing() -> None:
     assert sorted(round(region.centre) for region in found) == [-6, 6]
 
 
+@pytest.mark.parametrize(("share", "modes"), [(0.01, 1), (0.05, 0), (0.2, 0)])
+def test_a_mode_with_too_few_draws_is_not_missing_but_a_few_strays_do_not_fill_it(share: float, modes: int) -> None:
+    x = np.where(np.arange(N) < share * N, -4, 4) + quantile_grid(N, seed=2)
+    found = missing_mass(guide(x=x), exact(x=mixture(-4, 4)))
+    assert [(region.kind, round(region.mass, 1)) for region in found] == modes * [("mode", 0.5)]
+
+
+def test_strays_do_not_cut_a_missing_mode_in_two() -> None:
+    x = np.concatenate([GRID[:-3] + 4, [-5.0, -4.0, -3.0]])
+    (found,) = missing_mass(guide(x=x), exact(x=mixture(-4, 4)))
+    assert (found.kind, found.low) == ("mode", -np.inf)
+    assert found.mass == pytest.approx(0.5, abs=0.04)
+
+
+def test_half_of_a_mode_beside_another_is_a_gap() -> None:
+    x = np.where(np.arange(N) < N / 2, GRID - 6, np.abs(GRID))
+    (found,) = missing_mass(guide(x=x), exact(x=mixture(-6, 0)))
+    assert found.kind == "gap"
+    assert found.high == pytest.approx(0, abs=0.02)
+
+
 def test_a_tail_that_is_cut_is_no_mode() -> None:
     (found,) = missing_mass(guide(x=np.abs(GRID)), exact(x=GRID))
     assert found.kind == "tail"

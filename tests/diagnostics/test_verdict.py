@@ -60,6 +60,11 @@ def test_the_line_for_trusted(row: dict[str, float], level: str) -> None:
         assert verdict.parameter == "x" or (level == "trusted" and not row)
 
 
+def test_an_imprecise_parameter_is_seen_beside_one_that_is_not_finite() -> None:
+    verdict = decide(table(a=dict.fromkeys(GOOD, np.nan), x={"mcse": 0.2}), None, None, HEALTHY)
+    assert (verdict.level, verdict.parameter) == ("none", "x")
+
+
 @pytest.mark.parametrize(
     ("corrected", "weights", "level"),
     [
