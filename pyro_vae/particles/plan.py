@@ -69,7 +69,8 @@ def plan_pair(
     if guide is not None:
         prepare_autoguides(guide)
     programs = [fn for fn in (model, guide) if fn is not None]
-    with unobserved(*programs), torch.no_grad(), pyro.validation_enabled(True):
+    # A model alone is run at draws from its prior, where the data may be impossible: Uniform(0, z) observed above z.
+    with unobserved(*programs), torch.no_grad(), pyro.validation_enabled(guide is not None):
         run = run_pair(model, guide, Setting(args, dict(kwargs or {})))
         if guide is not None:
             check_pair(run, lambda: run_pair(model, guide, run.setting))
@@ -78,6 +79,7 @@ def plan_pair(
         why = why_not_vectorized(model, guide, run, nesting) if wanted or graph else ""
         closed = closed_form_sites(model, guide, run) if Pass.KL in passes and guide is not None else {}
         terms = downstream_terms(model, guide, run) if graph and guide is not None and not why else {}
+        shapes = deterministic_shapes(run)
     if why and wanted and vectorize:
         raise ModelError(
             f"{why} Rewrite it so that it holds with leading batch dims, or use vectorize=False to run "
@@ -86,7 +88,7 @@ def plan_pair(
     if why and wanted:
         warnings.warn(f"Particles are run one at a time, which is slower: {why}", stacklevel=3)
     latents = tuple(name for name, site in run.model.items() if not site["is_observed"])
-    return Plan(nesting, wanted and not why, latents, closed, why, deterministic_shapes(run), terms)
+    return Plan(nesting, wanted and not why, latents, closed, why, shapes, terms)
 
 
 def _plate_nesting(run: Run) -> int:
