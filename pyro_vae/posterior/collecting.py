@@ -13,7 +13,6 @@ import xarray as xr
 from pyro.distributions import ImproperUniform
 from torch import Tensor
 
-from pyro_vae.errors import ModelError
 from pyro_vae.particles.data import Particles, Site
 from pyro_vae.particles.plan import Plan, plan_pair
 from pyro_vae.particles.tracing import run_model
@@ -65,18 +64,10 @@ class Program:
 
 
 def quiet_plan(model: Callable, guide: Callable | None, args: tuple, kwargs: Mapping[str, Any]) -> Plan:
-    """``plan_pair`` without its warning that particles are run one at a time: draws have another way to share a run.
-
-    A model alone is looked at with draws from its prior, at which the data may be impossible: no reason to refuse it.
-    """
+    """``plan_pair`` without its warning that particles are run one at a time: draws have another way to share a run."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Particles are run one at a time")
-        try:
-            return plan_pair(model, guide, args, kwargs)
-        except ModelError:
-            if guide is not None:
-                raise
-            return plan_pair(model, None, args, kwargs, vectorize=False)
+        return plan_pair(model, guide, args, kwargs)
 
 
 def chunk_sizes(total: int, probe: Particles) -> list[int]:
