@@ -7,7 +7,7 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyro_vae.errors import OutputError
 from pyro_vae.report import tables
@@ -15,6 +15,9 @@ from pyro_vae.report.content import ReportContent
 from pyro_vae.report.figures import CAPTIONS
 from pyro_vae.report.summary import health_facts, rows
 from pyro_vae.report.svg import colour_variables, inline_svg, swatch
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LEVELS = {
     "trusted": ("✓", "trusted"),
@@ -53,8 +56,32 @@ def write_html(content: ReportContent, path: str | Path) -> Path:
 
 def render(content: ReportContent) -> str:
     """The report as a string of HTML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
+
+    looks = list(content.posteriors)
+    titles = {caption.name: caption.title for caption in CAPTIONS}
+    story, _, details = content.story.strip().partition("\n\n")
+    return _template().render(
+        content=content,
+        story=story,
+        details=details,
+        levels=LEVELS,
+        signs=SIGNS,
+        rows=rows(content),
+        facts=health_facts(content),
+        attempts=_attempts(content),
+        swatches={name: Markup(swatch(name, looks)) for name in content.judgements if name in looks},
+        figures=_figures(content),
+        not_drawn=[(titles[name], why) for name, why in content.drawn.not_drawn.items()],
+        columns=tables.COLUMNS,
+        tables={name: tables.parameter_rows(judgement) for name, judgement in content.judgements.items()},
+        light=Markup(colour_variables(dark=False)),
+        dark=Markup(colour_variables(dark=True)),
+    )
+
+
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -64,39 +91,25 @@ def render(content: ReportContent) -> str:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
-    guides = list(content.judgements)
-    looks = list(content.posteriors)
-    drawn, narrow = content.drawn, content.drawn_narrow.figures
-    figures = [
+    return environment.get_template("template.html.j2")
+
+
+def _figures(content: ReportContent) -> list[dict[str, Any]]:
+    """Every figure with its words, for a page and for a phone."""
+    from markupsafe import Markup
+
+    wide, narrow = content.drawn.figures, content.drawn_narrow.figures
+    return [
         {
             "name": caption.name,
             "title": caption.title,
             "reading": caption.reading.format(baseline=content.baseline_name),
-            "wide": Markup(inline_svg(drawn.figures[caption.name], caption.name, caption.title)),
+            "wide": Markup(inline_svg(wide[caption.name], caption.name, caption.title)),
             "narrow": Markup(inline_svg(narrow[caption.name], f"{caption.name}-narrow", caption.title)),
         }
         for caption in CAPTIONS
-        if caption.name in drawn.figures
+        if caption.name in wide
     ]
-    titles = {caption.name: caption.title for caption in CAPTIONS}
-    story, _, details = content.story.strip().partition("\n\n")
-    return environment.get_template("template.html.j2").render(
-        content=content,
-        story=story,
-        details=details,
-        levels=LEVELS,
-        signs=SIGNS,
-        rows=rows(content),
-        facts=health_facts(content),
-        attempts=_attempts(content),
-        swatches={name: Markup(swatch(name, looks)) for name in guides if name in looks},
-        figures=figures,
-        not_drawn=[(titles[name], why) for name, why in drawn.not_drawn.items()],
-        columns=tables.COLUMNS,
-        tables={name: tables.parameter_rows(judgement) for name, judgement in content.judgements.items()},
-        light=Markup(colour_variables(dark=False)),
-        dark=Markup(colour_variables(dark=True)),
-    )
 
 
 def _breakable(name: str) -> Any:
