@@ -104,6 +104,7 @@ def test_a_guide_by_name_starts_afresh_whatever_the_param_store_holds():
     assert (one.history.bound == again.history.bound).all()
 
 
+@pytest.mark.usefixtures("cheap_bounds")
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_every_pair_can_be_fitted(pair):
     program, its_guide, args = pair.make()
