@@ -143,7 +143,8 @@ def verdict(run: Run, plan: RunPlan) -> tuple[bool, str]:
         return True, f"the bound was flat after {run.settle_from} steps; settled for {run.step - run.settle_from} more"
     bound = run.bound()
     constant = bound[: run.settle_from] if plan.schedule.stoppable else bound[len(bound) // 2 :]
-    rule = plan.rule or Flat()
-    if bool(rule(constant)):
+    if bool((plan.rule or Flat())(constant)):
         return True, f"all {run.step} steps were taken; the bound was flat"
+    if len(constant) < 2 * Flat().window:
+        return False, f"all {run.step} steps were taken; too few to say whether the bound was flat"
     return False, f"all {run.step} steps were taken; the bound was still moving, or too noisy to say"

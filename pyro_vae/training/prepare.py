@@ -11,6 +11,7 @@ import pyro
 import torch
 from torch.distributions.constraints import Constraint
 
+from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import ModelError, OptionError
 from pyro_vae.guides.automatic import as_guide
 from pyro_vae.training.batches import Minibatches, WholeData, batches_from
@@ -76,6 +77,11 @@ def prepare(
     seen = _look(objective, batches)
     params = seen.leaves
     if not params:
+        if isinstance(elbo, TraceELBO) and not elbo.plan(model, made, *batches.peek()[0], **batches.peek()[1]).latents:
+            raise ModelError(
+                "The model has no latent site, so there is nothing to infer: sample what is unknown with "
+                "pyro.sample(name, prior), without obs."
+            )
         raise ModelError(
             "There is nothing to fit: neither guide nor model has a parameter. Add pyro.param to the guide, or use an "
             'automatic guide such as "auto_normal".'

@@ -114,13 +114,14 @@ class Starts:
 
             try:
                 fault = advance(run, stepper, self.plan, between)
+                self.prepared.params.update(run.state.params)
+                if fault is None:
+                    bound, averaged = keep_better(self.prepared.objective, self.prepared.batches, run.state)
+                    return self._outcome(run, bound, averaged, *verdict(run, self.plan))
             except KeyboardInterrupt:
                 fault = Fault("interrupt")
         self.prepared.params.update(run.state.params)
-        if fault is not None:
-            raise self._failed(run, fault)
-        bound, averaged = keep_better(self.prepared.objective, self.prepared.batches, run.state)
-        return self._outcome(run, bound, averaged, *verdict(run, self.plan))
+        raise self._failed(run, fault)
 
     def _outcome(self, run: Run, bound: Bound, averaged: bool, converged: bool, reason: str) -> Outcome:
         values, buffers = copy_of(self.prepared.params), copy_of(self.prepared.objective.buffers())

@@ -13,7 +13,7 @@ from torch.distributions import constraints
 
 from pyro_vae import fit
 from pyro_vae.errors import DivergedError, ModelError
-from pyro_vae.training import FitInterrupted
+from pyro_vae.training import FitInterrupted, starts
 from tests.training.programs import Y, guide, model
 
 
@@ -121,6 +121,16 @@ def test_a_restart_that_diverges_loses_and_the_others_win():
     assert math.isfinite(result.bound)
     with pytest.raises(DivergedError):
         fit(cliff, at_edge, Y, seed=0, steps=20, stop=None, init={"loc": 7.0})
+
+
+def test_ctrl_c_after_the_last_step_keeps_the_fit_too(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(starts, "keep_better", interrupt)
+    with pytest.raises(FitInterrupted, match="interrupted at step 30") as caught:
+        fit(model, guide, Y, seed=0, steps=30, stop=None)
+    assert caught.value.fit.steps == 30
 
 
 def test_ctrl_c_keeps_the_fit_so_far():

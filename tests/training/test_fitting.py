@@ -152,8 +152,14 @@ def test_a_run_out_of_steps_settles_and_says_so():
     result = fit(model, guide, Y, seed=0, steps=100, stop=Flat(tolerance=1e-9))
     assert result.steps == 100
     assert not result.converged
-    assert "still moving" in result.reason
+    assert "too few" in result.reason
     assert result.history.learning_rate[-1] < 0.001
+
+
+def test_a_bound_that_moves_to_the_end_is_said():
+    result = fit(model, guide, Y + 1000, seed=0, steps=700, num_particles=1)
+    assert not result.converged
+    assert "still moving" in result.reason
 
 
 def test_a_schedule_of_the_whole_run_is_not_stopped():
@@ -275,6 +281,8 @@ def test_guides_and_models_that_cannot_be_fitted_are_said():
         fit(model, 3, Y)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ModelError, match="model: expected a callable"):
         fit(3, guide, Y)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ModelError, match="no latent site"):
+        fit(lambda y: pyro.sample("y", dist.Normal(0.0, 1.0), obs=y[0]), "auto_normal", Y)
     with pytest.raises(ModelError, match="nothing to fit"):
         fit(model, lambda y: pyro.sample("z", dist.Normal(0.0, 1.0)), Y)
 
