@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from pyro import poutine
-from pyro.distributions import Delta, ImproperUniform
+from pyro.distributions import Delta, ImproperUniform, Independent, MaskedDistribution
 from pyro.infer.autoguide import AutoGuide
 from pyro.poutine.messenger import Messenger, _bound_partial
 from torch import Tensor
@@ -144,9 +144,21 @@ class FlatPriors(Messenger):
     """Lets sites with ``dist.ImproperUniform`` be initialised."""
 
     def _pyro_sample(self, msg: dict) -> None:
-        if type(msg["fn"]) is ImproperUniform:
-            fn = msg["fn"]
-            msg["fn"] = FlatPrior(fn.support, fn.batch_shape, fn.event_shape)
+        msg["fn"] = _startable(msg["fn"])
+
+
+def _startable(fn: Any) -> Any:
+    """The distribution with a flat prior in it, however wrapped, exchanged for one that can be started from."""
+    if type(fn) is ImproperUniform:
+        return FlatPrior(fn.support, fn.batch_shape, fn.event_shape)
+    if not isinstance(fn, (Independent, MaskedDistribution)):
+        return fn
+    base = _startable(fn.base_dist)
+    if base is fn.base_dist:
+        return fn
+    if isinstance(fn, Independent):
+        return Independent(base, fn.reinterpreted_batch_ndims)
+    return MaskedDistribution(base, fn._mask)
 
 
 def with_flat_priors(program: Callable) -> Callable:
@@ -166,3 +178,6 @@ def prepare_autoguides(guide: Callable) -> None:
         for module in owner.modules():
             if isinstance(module, AutoGuide) and module.prototype_trace is None and module._model is not None:
                 module._model = (with_flat_priors(module.model),)
+                original = getattr(module, "_original_model", None)  # AutoStructured looks at the model twice
+                if original is not None:
+                    module._original_model = (with_flat_priors(original[0]),)

@@ -137,6 +137,20 @@ def test_flat_priors_start_in_every_autoguide():
         assert torch.isfinite(particles.log_w()).all()
 
 
+@pytest.mark.parametrize("kind", [autoguide.AutoNormal, autoguide.AutoIAFNormal, autoguide.AutoStructured])
+def test_flat_priors_start_when_wrapped(kind):
+    def model(x):
+        flat = dist.ImproperUniform(constraints.real, (), ())
+        loc = pyro.sample("loc", flat.expand([2]).to_event(1))
+        masked = pyro.sample("masked", flat.mask(True))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(loc.sum(-1, keepdim=True) + masked[..., None], 1.0), obs=x)
+
+    particles = draw(model, kind(model), (X5,), num_particles=3, vectorize=False)
+    assert particles["loc"].value.shape == (3, 2)
+    assert torch.isfinite(particles.log_w()).all()
+
+
 def test_a_site_left_to_enumeration_is_refused_with_a_remedy():
     def model(x):
         pyro.sample("z", dist.Bernoulli(0.5), infer={"enumerate": "parallel"})
