@@ -102,7 +102,7 @@ class _Kernel(NUTS):
                 "reached_max_treedepth": depth >= self._max_tree_depth,
                 "n_steps": self.steps,
                 "step_size": float(self.step_size),
-                "acceptance_rate": count * mean - index * self.mean_before,
+                "acceptance_rate": float(np.clip(count * mean - index * self.mean_before, 0, 1)),
             }
         )
         self.mean_before = mean
