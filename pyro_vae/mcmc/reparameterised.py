@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pyro
 import pyro.distributions as dist
 import torch
 from pyro import poutine
@@ -25,7 +26,7 @@ def hierarchical_sites(model: Callable, args: tuple, kwargs: Mapping[str, Any]) 
     from the prior. The random state is left alone.
     """
     looks: list[dict[str, tuple[Tensor, Tensor]]] = []
-    with unobserved(model), torch.no_grad():
+    with unobserved(model), torch.no_grad(), pyro.validation_enabled(False):
         plan = plan_pair(model, None, args, kwargs, vectorize=False)
         for _ in range(2):
             seen: dict[str, tuple[Tensor, Tensor]] = {}
