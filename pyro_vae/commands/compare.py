@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyro_vae.commands.alongside import nuts_alongside
 from pyro_vae.commands.speaking import say, saying
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
     from pyro_vae.studies import ComparisonInterrupted, compare
 
     try:
-        with saying(arguments.quiet):
+        with saying(arguments.quiet), nuts_alongside(program, arguments) as baseline:
             comparison = compare(
                 program,
                 guides=None if arguments.guide is None else [name.strip() for name in arguments.guide.split(",")],
-                baseline=arguments.baseline,
+                baseline=baseline,
                 estimator=arguments.estimator,
                 num_particles=arguments.particles,
                 steps=arguments.steps,

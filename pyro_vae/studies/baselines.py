@@ -20,7 +20,7 @@ from pyro_vae.posterior.draws import model_groups
 from pyro_vae.studies.options import Options
 from pyro_vae.training.randomness import kept_randomness
 
-Baseline = xr.DataTree | MCMC | str | os.PathLike | None
+Baseline = xr.DataTree | MCMC | str | os.PathLike | Callable[[], xr.DataTree] | None
 
 
 def check_baseline_option(baseline: Baseline, program: Program) -> Baseline:
@@ -42,11 +42,11 @@ def check_baseline_option(baseline: Baseline, program: Program) -> Baseline:
         tree = load(baseline)
         tree.attrs.setdefault("how", f"read from {baseline}")
         return tree
-    if isinstance(baseline, (xr.DataTree, MCMC)):
+    if isinstance(baseline, (xr.DataTree, MCMC)) or callable(baseline):
         return baseline
     raise OptionError(
-        "baseline: expected 'nuts', 'reference', the path of a netCDF file, a DataTree or a pyro.infer.MCMC that has "
-        f"run, got {type(baseline).__name__}."
+        "baseline: expected 'nuts', 'reference', the path of a netCDF file, a DataTree, a function that gives one, or "
+        f"a pyro.infer.MCMC that has run, got {type(baseline).__name__}."
     )
 
 
@@ -55,6 +55,8 @@ def baseline_draws(baseline: Baseline, program: Program, data: Any, options: Opt
     labels = {"coords": dict(program.coords), "dims": dict(program.dims)}
     if isinstance(baseline, xr.DataTree):
         return baseline
+    if callable(baseline):
+        return baseline()
     if isinstance(baseline, MCMC):
         from pyro_vae.mcmc import from_mcmc
 

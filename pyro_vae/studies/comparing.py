@@ -69,8 +69,9 @@ def compare(
         data: what model and guides are called with, see :func:`~pyro_vae.fit`.
         guides: a dict of guides, or a list; each a callable, an automatic guide or its name. Default: the program's
             own, else ``auto_normal`` (mean-field) and ``auto_multivariate_normal`` (full-rank).
-        baseline: ``"nuts"``; ``"reference"``, a program's exact draws, which is the default where it has them; the
-            path of a netCDF file; a ``DataTree``; or a ``pyro.infer.MCMC`` that has run.
+        baseline: ``"nuts"``; ``"reference"``, a program's exact draws, which is the default where it has them; the path
+            of a netCDF file; a ``DataTree``, or a function without arguments that gives one, called after the fits; or
+            a ``pyro.infer.MCMC`` that has run.
         refit: False judges the guides as they are, trained already. Nothing in them or the param store changes.
         estimator: and ``num_particles``, ``steps``, ``epochs``, ``optimizer``, ``learning_rate``, ``restarts``,
             ``stop``, ``compile``, ``device``: see :func:`~pyro_vae.fit`.
@@ -130,7 +131,7 @@ class _Study:
         self.baseline = baseline
         self.options = options
         self.rows = rows_of(program.data)
-        self.record = Record(options, sampled=isinstance(baseline, str) and baseline == "nuts")
+        self.record = Record(options)
         self.fits: dict[str, Fit] = {}
         self.posteriors: dict[str, xr.DataTree] = {}
 

@@ -27,9 +27,9 @@ class Options:
         """Draws of the baseline, all chains together."""
         return self.nuts["chains"] * self.nuts["draws"]
 
-    def said(self, *, sampled: bool) -> dict[str, str]:
-        """The options in words, for the report; those of NUTS only if it ran."""
-        words = {"seed": self.seed, **self.fit, "guide_draws": self.guide_draws, **(self.nuts if sampled else {})}
+    def said(self) -> dict[str, str]:
+        """The options in words, for the report. What NUTS was told is with its draws, wherever these come from."""
+        words = {"seed": self.seed, **self.fit, "guide_draws": self.guide_draws}
         return {key.replace("_", " "): str(value) for key, value in words.items()}
 
 

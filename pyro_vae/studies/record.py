@@ -19,9 +19,8 @@ PACKAGES = ("torch", "pyro-ppl", "nutpie", "arviz-stats", "numpy")
 class Record:
     """Takes the times while a study runs, and makes the table of it in the end."""
 
-    def __init__(self, options: Options, *, sampled: bool):
+    def __init__(self, options: Options):
         self.options = options
-        self.sampled = sampled
         self.seconds: dict[str, float] = {}
         self.began = time.time()
 
@@ -37,15 +36,24 @@ class Record:
     def table(self, fits: Mapping[str, Any], baseline: xr.DataTree) -> dict[str, str]:
         """Everything in words, in the order in which a reader asks."""
         table = {"when": time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(self.began))}
-        table |= self.options.said(sampled=self.sampled)
+        table |= self.options.said()
         for name, fit in fits.items():
             table[f"fit of {name}"] = (
                 f"{fit.estimator!r}, {fit.num_particles} particles, {fit.steps} steps; {fit.reason}; "
                 f"bound {fit.bound:.3f} ± {fit.bound_se:.3f}"
             )
-        table["baseline"] = str(baseline.attrs.get("engine", "as given"))
+        table["baseline"] = _drawn(baseline)
         table |= {f"time of {what}": f"{seconds:.1f} s" for what, seconds in self.seconds.items()}
         return table | versions()
+
+
+def _drawn(baseline: xr.DataTree) -> str:
+    """How the baseline's draws were made, as far as they say."""
+    sizes, attrs = baseline["posterior"].sizes, baseline.attrs
+    said = [str(attrs.get("engine", "draws as given")), f"{sizes.get('chain', 1)} x {sizes.get('draw', 0)} draws"]
+    labels = {"warmup": "{} warm-up", "target_accept": "target_accept {}", "seed": "seed {}", "seconds": "{} s"}
+    said += [label.format(attrs[name]) for name, label in labels.items() if name in attrs]
+    return ", ".join(said)
 
 
 def versions() -> dict[str, str]:
