@@ -16,10 +16,10 @@ from importlib import import_module
 from typing import Any
 
 import pyro_vae
+from pyro_vae.commands import INTERRUPTED, WRONG
 from pyro_vae.errors import PyroVaeError
 
 WIDTH = 80
-FAILED, WRONG, INTERRUPTED = 1, 2, 130  # a verdict at or below --fail-on; an error that a person can mend; Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pyro_vae.cli import INTERRUPTED
+from pyro_vae.commands import INTERRUPTED
 from pyro_vae.commands.files import check_file
 from pyro_vae.commands.speaking import say, saying
 from pyro_vae.commands.tables import print_parameters
