@@ -109,7 +109,7 @@ def _missing_regions(label: str, x: np.ndarray, y: np.ndarray) -> Iterator[Missi
     edges[[0, -1]] = -np.inf, np.inf
     for first, last in _runs(missing):
         centre = float(np.median(y[(y >= edges[first]) & (y <= edges[last + 1])]))
-        low, high = _empty_around(x, centre)
+        low, high = _neighbours(x, centre)
         low, high = min(low, float(edges[first])), max(high, float(edges[last + 1]))
         inside = y[(y > low) & (y < high)]
         mass = inside.size / y.size
@@ -130,13 +130,10 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return [(int(first), int(last)) for first, last in zip(starts, stops, strict=True)]
 
 
-def _empty_around(x: np.ndarray, centre: float) -> tuple[float, float]:
-    """The widest interval around ``centre`` that has at most a thousandth of the sorted draws ``x`` on each side."""
-    stray = x.size // 1000
+def _neighbours(x: np.ndarray, centre: float) -> tuple[float, float]:
+    """The sorted draws next to ``centre`` on either side, infinite where there are none."""
     at = int(np.searchsorted(x, centre))
-    low = float(x[at - 1 - stray]) if at - 1 - stray >= 0 else -np.inf
-    high = float(x[at + stray]) if at + stray < x.size else np.inf
-    return low, high
+    return float(x[at - 1]) if at > 0 else -np.inf, float(x[at]) if at < x.size else np.inf
 
 
 def _end_or_gap(low: float, high: float) -> Literal["tail", "gap"]:

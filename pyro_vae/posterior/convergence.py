@@ -136,7 +136,7 @@ def _worst(parameters: dict[str, np.ndarray], check: str) -> tuple[float, str | 
             badness = np.asarray(array_stats.rhat(draws))
         else:
             badness = -np.asarray(array_stats.ess(draws, method=check, prob=TAIL if check == "tail" else None))
-    at = int(np.argmax(np.where(np.isnan(badness), np.inf, badness)))
+    at = int(np.argmax(badness))  # NaN, if there is one: it counts as the worst
     return abs(float(badness[at])), list(parameters)[at]
 
 

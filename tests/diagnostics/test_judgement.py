@@ -122,6 +122,7 @@ def test_a_fit_that_was_still_moving_is_named_as_a_likely_cause() -> None:
     assert still_moving.convergence is not None
     assert not still_moving.convergence.converged
     assert still_moving.verdict.level == "trusted"
+    assert "finished" not in still_moving.verdict.reason
 
 
 def test_what_was_not_compared_is_kept() -> None:

@@ -112,6 +112,13 @@ def test_a_single_chain_cannot_be_compared_with_another() -> None:
     assert health.reasons[0].startswith("there is one chain only")
 
 
+def test_too_few_draws_to_compute_anything_do_not_count() -> None:
+    health = chain_health(chains(noise()[:, :3]))
+    assert not health.counts
+    assert np.isnan(health.max_rhat)
+    assert "the bulk effective sample size of steady is nan, not above 400" in health.reasons
+
+
 def test_constants_are_not_held_against_the_chains() -> None:
     nearly = np.float64(np.float32(0.1)) * (1 + 1e-7 * np.sign(noise()))
     for constant in (np.zeros((CHAINS, DRAWS)), np.full((CHAINS, DRAWS), 3.0), nearly):
