@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 @contextmanager
 def nuts_alongside(program: Program, arguments: argparse.Namespace) -> Iterator[Any]:
     """What to give to ``compare``: the baseline that was asked for, or a function that waits for NUTS."""
+    from pyro_vae.studies.parameters import look_at_model
+
     wanted = arguments.baseline or ("reference" if program.exact_draws else "nuts")
-    if wanted != "nuts" or _cores() < 2:
+    # The model's own parameters, if it has any, are known only after the fit; and a bad model is found out here.
+    if wanted != "nuts" or _cores() < 2 or look_at_model(program.model, program.data):
         yield arguments.baseline
         return
     names = ("engine", "chains", "draws", "warmup", "target_accept", "seed")

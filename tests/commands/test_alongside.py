@@ -6,6 +6,7 @@ import argparse
 import multiprocessing
 from pathlib import Path
 
+import pyro
 import pytest
 import xarray as xr
 
@@ -14,7 +15,7 @@ from pyro_vae.commands import alongside
 from pyro_vae.errors import ModelError, SamplerError
 from pyro_vae.mcmc import nuts
 
-PROGRAM = """import os
+PROGRAM = """import multiprocessing, os
 import pyro, torch
 import pyro.distributions as dist
 
@@ -27,7 +28,13 @@ def model(x):
         pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
 def dying(x):
-    os._exit(7)
+    if multiprocessing.parent_process():
+        os._exit(7)
+    model(x)
+
+def learning(x):
+    noise = pyro.param("noise", torch.tensor(1.0), constraint=dist.constraints.positive)
+    pyro.sample("x", dist.Normal(pyro.sample("z", dist.Normal(0.0, 1.0)), noise).expand([3]).to_event(1), obs=x)
 
 def discrete(x):
     pyro.sample("z", dist.Poisson(3.0))
@@ -87,6 +94,13 @@ def test_there_is_no_process_for_another_baseline(path: Path, baseline: str) -> 
     with alongside.nuts_alongside(load_program(path), arguments(str(path), baseline)) as given:
         assert given == baseline
         assert not multiprocessing.active_children()
+
+
+def test_there_is_no_process_for_a_model_that_the_fit_changes(path: Path) -> None:
+    source = f"{path}:learning"
+    with alongside.nuts_alongside(load_program(source), arguments(source)) as given:
+        assert given is None
+    assert not list(pyro.get_param_store())
 
 
 def test_there_is_no_process_on_one_core(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
