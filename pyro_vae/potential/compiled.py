@@ -121,10 +121,34 @@ def _trace(eager: TensorPair, start: Tensor) -> fx.GraphModule:
     from torch._inductor.decomposition import select_decomp_table
     from torch.fx.experimental.proxy_tensor import make_fx
 
+    table = select_decomp_table()
     # The lambda, because make_fx counts the arguments of a bound method wrongly.
-    graph = make_fx(lambda x: eager(x), decomposition_table=select_decomp_table())(start)
+    graph = make_fx(lambda x: eager(x), decomposition_table=table)(start)
+    _state_dtypes(graph)
+    if any(map(_is_mutating, graph.graph.nodes)):
+        # Autograd itself writes in place (the derivative of cumprod does), and a compiler expects that nothing does.
+        graph = make_fx(torch.func.functionalize(graph), decomposition_table=table)(start)
     graph.graph.eliminate_dead_code()
+    changed = [str(node.target) for node in graph.graph.nodes if _is_mutating(node)]
+    if changed:
+        raise ValueError(f"{changed[0]} writes in place")
     return graph
+
+
+def _is_mutating(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+def _state_dtypes(graph: fx.GraphModule) -> None:
+    """Write down the dtype of every new tensor: the default is another one when the operations are run again."""
+    for node in graph.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if schema is None or node.all_input_nodes or node.kwargs.get("dtype") is not None:
+            continue
+        if any(argument.name == "dtype" for argument in schema.arguments):
+            node.kwargs = {**node.kwargs, "dtype": node.meta["val"].dtype}
+    graph.recompile()
 
 
 def _fold_constants(graph: fx.GraphModule) -> None:

@@ -113,3 +113,33 @@ def test_linear_algebra_that_breaks_down_is_no_number() -> None:
     potential = Potential(model, compiled=False)
     assert np.isfinite(potential.value_and_grad(np.array([1.5]))[0])
     assert np.isnan(potential.value_and_grad(np.array([0.5]))[0])  # not positive definite
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated")
+def test_writing_in_place_is_compiled_right_and_leaves_no_trace() -> None:
+    def density(x: torch.Tensor) -> torch.Tensor:
+        out = torch.ones(3, dtype=torch.float64)
+        out[1:2] = x
+        out[2:] *= 2 * x
+        return -(torch.cumprod(out, 0).sum() ** 2)  # the derivative of cumprod writes in place as well
+
+    for backend in (compiled._inductor, compiled._torchscript):
+        start = torch.tensor([0.1], dtype=torch.float64)
+        graph = compiled._trace(value_and_grad(density), start)
+        compiled._fold_constants(graph)
+        run = compiled.as_numpy(backend(graph, start))
+        expected = [compiled.as_numpy(value_and_grad(density))(point) for point in POINTS]
+        assert disagreement(run, POINTS, expected) < 1e-14
+        assert disagreement(run, POINTS, expected) < 1e-14  # a constant that was written to would show now
+
+
+def test_a_default_dtype_is_not_left_to_the_time_of_the_call() -> None:
+    from pyro_vae.potential import double_precision
+
+    def pair(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with double_precision():
+            return value_and_grad(lambda leaf: (leaf * torch.linspace(0.0, 1 / 3, 7)).sum())(x)
+
+    gradient = compile_gradient(pair, POINTS)
+    assert gradient.why == ""
+    assert gradient.evaluate(np.array([3.0]))[0] == pytest.approx(3.5, rel=1e-15)
