@@ -69,14 +69,15 @@ def _failed(comparison: Comparison, fail_on: str | None) -> bool:
 
 def _kept(stop: ComparisonInterrupted, out: Path) -> str:
     """Write the fits so far, and say where they are."""
-    from pyro_vae.studies.folder import file_name
+    from pyro_vae.studies.folder import file_names
 
     if not stop.fits:
         return "interrupted before the first fit; nothing was written."
     folder = out.with_name(f"{out.name}-interrupted")
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["interrupted. No report was written; the fits so far are kept (pv.load_fit reads them):"]
-    for name, fit in stop.fits.items():
-        path = fit.save(folder / f"{file_name(name)}.safetensors")
+    for name, file in file_names(stop.fits).items():
+        fit = stop.fits[name]
+        path = fit.save(folder / f"{file}.safetensors")
         lines.append(f"  {path}: {fit.steps} steps, bound {fit.bound:.2f}")
     return "\n".join(lines)

@@ -144,7 +144,7 @@ class _Study:
                 with _named(name):
                     self._fitted(name, guide) if self.options.refit else self._as_it_is(name, guide)
             with self.record.timed("baseline"), self._place_of_baseline(bool(learned)):
-                _log.info("baseline: %s", self.baseline if isinstance(self.baseline, str) else "as given")
+                _log.info("drawing the baseline")
                 drawn = baseline_draws(self.baseline, self.program, self.rows, self.options)
             if drawn.attrs.get("interrupted"):
                 raise KeyboardInterrupt  # NUTS gives back what it has; a comparison is not made of that
@@ -234,12 +234,15 @@ class _Study:
 def _settled_bound(fitted: Fit) -> np.ndarray:
     """The bound of the steps by which to see whether a fit had finished, ``[steps]``.
 
-    While the learning rate falls, the bound rises a little: that is what it falls for. So of a fit whose bound was flat
-    before, only what came after is looked at; its second half is where parameters are averaged.
+    When the learning rate falls, the bound rises: that is what it falls for. So of a fit whose bound was flat before,
+    what came after is looked at (in its second half parameters are averaged), and of another one what came before.
     """
-    rate = fitted.history.learning_rate
+    rate, bound = fitted.history.learning_rate, fitted.history.bound
     falling = np.flatnonzero(rate < rate.max(initial=0.0))
-    return fitted.history.bound[falling[0] :] if fitted.converged and len(falling) else fitted.history.bound
+    start = falling[0] if len(falling) else len(bound)
+    if start < len(bound) // 10:  # it falls all the way
+        return bound
+    return bound[start:] if fitted.converged and start < len(bound) else bound[:start]
 
 
 class _named(nullcontext):

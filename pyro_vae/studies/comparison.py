@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pyro_vae.report.content import ReportContent
     from pyro_vae.training import Fit
 
+_NUMBERS = 2_000_000  # 8 MB in 32 bits
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -97,19 +99,30 @@ class Comparison:
     def save(self, folder: str | Path) -> Path:
         """Write ``report.html``, ``figures/``, ``draws/`` (netCDF) and ``summary.csv``; returns the folder.
 
-        The folder is written beside its place and then renamed: it is whole or not there. An earlier report in its
-        place is replaced, anything else is left alone: :class:`~pyro_vae.errors.OutputError`.
+        With many observations, the files keep ``log_likelihood`` and ``posterior_predictive`` of every second, third,
+        ... draw only. The folder is written beside its place and then renamed: it is whole or not there. An earlier
+        report in its place is replaced, anything else is left alone: :class:`~pyro_vae.errors.OutputError`.
         """
         from pyro_vae.posterior.datatree import save
         from pyro_vae.report import save_figures
-        from pyro_vae.studies.folder import file_name, new_folder
+        from pyro_vae.studies.folder import file_names, new_folder
 
         content = self.content()
         with new_folder(folder) as part:
             self.to_html(part / "report.html")
             save_figures(content, part / "figures")
-            save(self.baseline, part / "draws" / "baseline.nc")
-            for name, tree in self.posteriors.items():
-                save(tree, part / "draws" / f"{file_name(name)}.nc")
+            save(_lean(self.baseline), part / "draws" / "baseline.nc")
+            for name, file in file_names(self.posteriors, taken=("baseline",)).items():
+                save(_lean(self.posteriors[name]), part / "draws" / f"{file}.nc")
             self.summary().to_csv(part / "summary.csv")
         return Path(folder)
+
+
+def _lean(tree: xr.DataTree) -> xr.DataTree:
+    """``tree`` with at most ``_NUMBERS`` in each group that has a number per draw and observation."""
+    lean = tree.copy()
+    for group in ("log_likelihood", "posterior_predictive"):
+        if group in lean.children:
+            step = -(-sum(array.size for array in lean[group].data_vars.values()) // _NUMBERS)
+            lean[group] = lean[group].isel(draw=slice(None, None, step or 1))
+    return lean

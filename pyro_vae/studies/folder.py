@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,13 +40,22 @@ def check_folder(folder: str | Path) -> Path:
     return folder
 
 
-def file_name(name: str) -> str:
-    """A name that a person gave to a guide, as a file can have it.
+def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """The names that people gave to guides, as files can have them, without an ending; none twice, none of ``taken``.
 
-    >>> file_name("mean-field, init 1/2")
-    'mean-field_init_1_2'
+    >>> file_names(["mean-field, init 1/2", "mean-field, init 1:2"])
+    {'mean-field, init 1/2': 'mean-field_init_1_2', 'mean-field, init 1:2': 'mean-field_init_1_2-2'}
     """
-    return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "guide"
+    found: dict[str, str] = {}
+    used = set(taken)
+    for name in names:
+        plain = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "guide"
+        file = next(
+            text for text in itertools.chain([plain], (f"{plain}-{i}" for i in itertools.count(2))) if text not in used
+        )
+        found[name] = file
+        used.add(file)
+    return found
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyro_vae.errors import OutputError
-from pyro_vae.studies.folder import check_folder, file_name, new_folder
+from pyro_vae.studies.folder import check_folder, file_names, new_folder
 
 
 def entries(folder: Path) -> set[str]:
@@ -66,6 +66,6 @@ def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_guides_name_makes_a_file_name() -> None:
-    assert file_name("../../etc/passwd") == "etc_passwd"
-    assert file_name("mean-field") == "mean-field"
-    assert file_name("//") == "guide"
+    names = ["../../etc/passwd", "mean-field", "//", "\\\\", "baseline"]
+    files = ["etc_passwd", "mean-field", "guide", "guide-2", "baseline-2"]
+    assert list(file_names(names, taken=["baseline"]).values()) == files
