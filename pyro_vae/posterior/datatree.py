@@ -6,7 +6,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from pyro_vae.errors import OptionError, OutputError
+from pyro_vae.files import written_beside
 
 SAMPLE_DIMS = ("chain", "draw")
 # Groups that hold data as they were given, without a chain or a draw.
@@ -121,18 +121,8 @@ def save(tree: xr.DataTree, path: str | os.PathLike) -> Path:
     Raises: ``OutputError`` naming the path.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path, "the draws") as part:
         tree.to_netcdf(part, engine="h5netcdf")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the draws to {path}: {error}. Choose a path in a folder that can be written to."
-        ) from error
-    finally:
-        with suppress(OSError):  # the folder itself may be out of reach
-            part.unlink(missing_ok=True)
     return path
 
 

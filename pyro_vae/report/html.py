@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyro_vae.errors import OutputError
+from pyro_vae.files import written_beside
 from pyro_vae.report import tables
 from pyro_vae.report.content import ReportContent
 from pyro_vae.report.figures import CAPTIONS
@@ -39,18 +37,8 @@ def write_html(content: ReportContent, path: str | Path) -> Path:
     """
     path = Path(path)
     text = render(content)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path, "the report") as part:
         part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the report to {path}: {error}. Choose a path in a folder that can be written to."
-        ) from error
-    finally:
-        with suppress(OSError):  # the folder itself may be out of reach
-            part.unlink(missing_ok=True)
     return path
 
 
