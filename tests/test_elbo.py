@@ -42,19 +42,24 @@ def _same_gradients(ours, theirs, model, guide, args, tolerance=1e-6):
         )
 
 
-@pytest.mark.parametrize("particles", [1, 4])
-@pytest.mark.parametrize("pair", RIGHT, ids=lambda pair: pair.name)
-def test_gradient_is_trace_elbos_from_the_same_draws(pair, particles):
+def _check_against(pyros, estimator, pair, particles):
+    """In double precision, from the same draws, the gradient of one of Pyro's objectives."""
     torch.set_default_dtype(torch.float64)
     try:
         model, guide, args = pair.make()
         args = tuple(arg.double() for arg in args)
         nesting = _nesting(model, guide, args)
-        theirs = Trace_ELBO(num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=nesting)
-        estimator = Reparameterized() if pair.reparameterised else ScoreFunction(pathwise=True, downstream=False)
+        theirs = pyros(num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=nesting)
         _same_gradients(TraceELBO(estimator, num_particles=particles), theirs, model, guide, args)
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("particles", [1, 4])
+@pytest.mark.parametrize("pair", RIGHT, ids=lambda pair: pair.name)
+def test_gradient_is_trace_elbos_from_the_same_draws(pair, particles):
+    estimator = Reparameterized() if pair.reparameterised else ScoreFunction(pathwise=True, downstream=False)
+    _check_against(Trace_ELBO, estimator, pair, particles)
 
 
 @pytest.mark.parametrize("name", ["discrete", "mixed", "auxiliary discrete", "discrete chain"])
@@ -86,17 +91,7 @@ MEAN_FIELD = [
 @pytest.mark.parametrize("particles", [1, 4])
 @pytest.mark.parametrize("pair", MEAN_FIELD, ids=lambda pair: pair.name)
 def test_analytic_gradient_is_trace_mean_fields_from_the_same_draws(pair, particles):
-    torch.set_default_dtype(torch.float64)
-    try:
-        model, guide, args = pair.make()
-        args = tuple(arg.double() for arg in args)
-        nesting = _nesting(model, guide, args)
-        theirs = TraceMeanField_ELBO(
-            num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=nesting
-        )
-        _same_gradients(TraceELBO(AnalyticKL(), num_particles=particles), theirs, model, guide, args)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    _check_against(TraceMeanField_ELBO, AnalyticKL(), pair, particles)
 
 
 def _ordered_pair(reversed_guide: bool):
