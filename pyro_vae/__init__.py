@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from pyro_vae.errors import ProgramError as ProgramError
     from pyro_vae.errors import PyroVaeError as PyroVaeError
     from pyro_vae.errors import SamplerError as SamplerError
+    from pyro_vae.estimators import ARM as ARM
     from pyro_vae.estimators import IWAE as IWAE
+    from pyro_vae.estimators import REBAR as REBAR
+    from pyro_vae.estimators import RELAX as RELAX
     from pyro_vae.estimators import VIMCO as VIMCO
     from pyro_vae.estimators import AnalyticKL as AnalyticKL
+    from pyro_vae.estimators import DisARM as DisARM
     from pyro_vae.estimators import DReG as DReG
+    from pyro_vae.estimators import MeasureValued as MeasureValued
     from pyro_vae.estimators import MovingAverage as MovingAverage
     from pyro_vae.estimators import Network as Network
     from pyro_vae.estimators import Renyi as Renyi
@@ -42,14 +47,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "ARM": "estimators",
     "AnalyticKL": "estimators",
     "Comparison": "studies",
     "DReG": "estimators",
     "DataError": "errors",
+    "DisARM": "estimators",
     "DivergedError": "errors",
     "EstimatorError": "errors",
     "Fit": "training",
     "IWAE": "estimators",
+    "MeasureValued": "estimators",
     "ModelError": "errors",
     "MovingAverage": "estimators",
     "Network": "estimators",
@@ -57,6 +65,8 @@ _HOME = {
     "OutputError": "errors",
     "ProgramError": "errors",
     "PyroVaeError": "errors",
+    "REBAR": "estimators",
+    "RELAX": "estimators",
     "Renyi": "estimators",
     "Reparameterized": "estimators",
     "SamplerError": "errors",

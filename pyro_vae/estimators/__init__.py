@@ -4,14 +4,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyro_vae.estimators.analytic_kl import AnalyticKL as AnalyticKL
+    from pyro_vae.estimators.arm import ARM as ARM
     from pyro_vae.estimators.base import Claims as Claims
     from pyro_vae.estimators.base import Estimate as Estimate
     from pyro_vae.estimators.base import Estimator as Estimator
     from pyro_vae.estimators.baselines import MovingAverage as MovingAverage
     from pyro_vae.estimators.baselines import Network as Network
+    from pyro_vae.estimators.disarm import DisARM as DisARM
     from pyro_vae.estimators.dreg import DReG as DReG
     from pyro_vae.estimators.iwae import IWAE as IWAE
+    from pyro_vae.estimators.measure_valued import MeasureValued as MeasureValued
     from pyro_vae.estimators.names import by_name as by_name
+    from pyro_vae.estimators.rebar import REBAR as REBAR
+    from pyro_vae.estimators.relax import RELAX as RELAX
     from pyro_vae.estimators.renyi import Renyi as Renyi
     from pyro_vae.estimators.reparameterized import Reparameterized as Reparameterized
     from pyro_vae.estimators.score_function import ScoreFunction as ScoreFunction
@@ -19,14 +24,19 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.vimco import VIMCO as VIMCO
 
 _HOME = {
+    "ARM": "arm",
     "AnalyticKL": "analytic_kl",
     "Claims": "base",
     "DReG": "dreg",
+    "DisARM": "disarm",
     "Estimate": "base",
     "Estimator": "base",
     "IWAE": "iwae",
+    "MeasureValued": "measure_valued",
     "MovingAverage": "baselines",
     "Network": "baselines",
+    "REBAR": "rebar",
+    "RELAX": "relax",
     "Renyi": "renyi",
     "Reparameterized": "reparameterized",
     "ScoreFunction": "score_function",

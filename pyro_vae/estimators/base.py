@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -82,15 +82,56 @@ class Estimator(ABC):
         """From particles to an estimate; pure."""
 
 
-def refuse_sites(sites: list[Site], estimator: Estimator, instead: str) -> None:
-    """Raise :class:`~pyro_vae.errors.EstimatorError` for sites without a pathwise derivative."""
-    if sites:
-        names = ", ".join(f"'{site.name}'" for site in sites)
+_FOR_FAMILY = {
+    "Bernoulli": ("DisARM()", "ARM()", "REBAR()", "RELAX()", "MeasureValued()"),
+    "OneHotCategorical": ("DisARM()", "REBAR()", "RELAX()"),
+    "Categorical": ("DisARM()", "RELAX(relaxed=False)"),
+    "Poisson": ("MeasureValued()",),
+}
+
+
+def estimators_for(site: Site) -> str:
+    """The estimators that can take a site without a pathwise derivative, in words."""
+    named = ["ScoreFunction(baseline='leave-one-out', pathwise=True)", *_FOR_FAMILY.get(site.family, ()), "VIMCO()"]
+    exact = ", or sum it out with infer={'enumerate': 'parallel'}" if site.family in _FINITE else ""
+    return ", ".join(named[:-1]) + f" or {named[-1]}{exact}"
+
+
+_FINITE = ("Bernoulli", "Categorical", "OneHotCategorical")
+
+
+def refuse_sites(sites: Sequence[Site], estimator: Estimator, instead: str = "") -> None:
+    """Raise :class:`~pyro_vae.errors.EstimatorError` for sites without a pathwise derivative, naming estimators that
+    can take the first; ``instead`` replaces that list."""
+    if not sites:
+        return
+    raise EstimatorError(
+        f"{type(estimator).__name__} needs reparameterised sites, but the guide's distribution at "
+        f"{_named(sites)} has no `rsample` (it is discrete, or torch has no pathwise derivative for it). "
+        f"For '{sites[0].name}' use {instead or estimators_for(sites[0])}."
+    )
+
+
+def refuse_families(sites: Sequence[Site], estimator: Estimator, families: Sequence[str]) -> None:
+    """Raise :class:`~pyro_vae.errors.EstimatorError` for sites that are of none of these families, or that cannot be
+    run again."""
+    wrong = [site for site in sites if site.family not in families]
+    if wrong:
         raise EstimatorError(
-            f"{type(estimator).__name__} needs reparameterised sites, but the guide's distribution at {names} "
-            f"has no `rsample` (it is "
-            f"discrete, or torch has no pathwise derivative for it). Use {instead}."
+            f"{type(estimator).__name__} takes sites of {', '.join(families)}, but the guide has {_named(wrong)}. "
+            f"For '{wrong[0].name}' use {estimators_for(wrong[0])}."
         )
+    fixed = [site for site in sites if site.rerun is None]
+    if fixed:
+        raise EstimatorError(
+            f"{type(estimator).__name__} runs guide and model again at other values of {_named(fixed)}, which cannot "
+            "be done here: the guide runs the model itself (a GuideMessenger), or not every particle reaches the site. "
+            "Use ScoreFunction(baseline='leave-one-out')."
+        )
+
+
+def _named(sites: Sequence[Site]) -> str:
+    return ", ".join(f"'{site.name}' ({site.family})" if site.family else f"'{site.name}'" for site in sites)
 
 
 def check_particles(particles: Particles, estimator: Estimator) -> None:

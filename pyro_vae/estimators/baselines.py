@@ -92,17 +92,17 @@ class MovingAverage(Baseline):
         """Two numbers per site: the decayed sum of costs and of weights."""
         memory = nn.Module()
         for site in sites:
-            memory.register_buffer(_key(site), torch.zeros(2, dtype=torch.float64))
+            memory.register_buffer(control_key(site), torch.zeros(2, dtype=torch.float64))
         return memory
 
     def score(self, site: Site, cost: Tensor, control: Any) -> Scored:
         """The term with the average of earlier steps subtracted."""
-        total, weight = getattr(control, _key(site)).unbind()
+        total, weight = getattr(control, control_key(site)).unbind()
         average = torch.where(weight > 0, total / weight.clamp(min=1e-300), torch.zeros_like(total)).to(cost)
         moved = torch.stack(
             [self.decay * total + (1 - self.decay) * cost.mean().to(total), self.decay * weight + 1 - self.decay]
         )
-        return Scored(_plain(site, cost - average), state={_key(site): moved})
+        return Scored(_plain(site, cost - average), state={control_key(site): moved})
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Network(Baseline):
 
     def init(self, sites: Sequence[Site]) -> nn.Module:
         """One network per site."""
-        return nn.ModuleDict({_key(site): self._network(site) for site in sites})
+        return nn.ModuleDict({control_key(site): self._network(site) for site in sites})
 
     def _network(self, site: Site) -> nn.Module:
         if site.baseline_input is None:
@@ -178,11 +178,11 @@ class Network(Baseline):
     def score(self, site: Site, cost: Tensor, control: Any) -> Scored:
         """The term with the prediction subtracted, and the prediction's squared error."""
         assert site.baseline_input is not None  # init has seen to it
-        prediction = control[_key(site)](site.baseline_input.detach()).squeeze(-1)
+        prediction = control[control_key(site)](site.baseline_input.detach()).squeeze(-1)
         return Scored(_plain(site, cost - prediction.detach()), ((cost - prediction) ** 2).mean())
 
 
-def _key(site: Site) -> str:
+def control_key(site: Site) -> str:
     """A site's name as a module's key."""
     return site.name.replace(".", "_")
 

@@ -55,8 +55,13 @@ def closed_form_costs(particles: Particles) -> list[Cost]:
 
 def cost_of(site: Site, costs: Sequence[Cost]) -> Tensor:
     """The stopped cost that a site answers for, ``[K, *plates]``: what it can influence, summed to its own plates."""
-    assert site.log_q is not None  # only sites of the guide have a score
+    return live_cost_of(site, costs).detach()
+
+
+def live_cost_of(site: Site, costs: Sequence[Cost]) -> Tensor:
+    """The same, not stopped."""
+    assert site.log_q is not None  # only sites of the guide have a cost of their own
     plates = site.log_q.plates
-    terms = [cost.sign * sum_to(cost.factor, plates).detach() for cost in costs if cost.influenced_by(site)]
+    terms = [cost.sign * sum_to(cost.factor, plates) for cost in costs if cost.influenced_by(site)]
     shape = site.log_q.log_prob.shape
     return torch.stack([term.expand(shape) for term in terms]).sum(0) if terms else torch.zeros(shape)

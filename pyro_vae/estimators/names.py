@@ -6,9 +6,14 @@ import difflib
 
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.analytic_kl import AnalyticKL
+from pyro_vae.estimators.arm import ARM
 from pyro_vae.estimators.base import Estimator
+from pyro_vae.estimators.disarm import DisARM
 from pyro_vae.estimators.dreg import DReG
 from pyro_vae.estimators.iwae import IWAE
+from pyro_vae.estimators.measure_valued import MeasureValued
+from pyro_vae.estimators.rebar import REBAR
+from pyro_vae.estimators.relax import RELAX
 from pyro_vae.estimators.renyi import Renyi
 from pyro_vae.estimators.reparameterized import Reparameterized
 from pyro_vae.estimators.score_function import ScoreFunction
@@ -27,6 +32,12 @@ BY_NAME: dict[str, Estimator] = {
     "dreg": DReG(),
     "renyi": Renyi(),
     "vimco": VIMCO(),
+    "arm": ARM(),
+    "disarm": DisARM(),
+    "rebar": REBAR(),
+    "relax": RELAX(),
+    "relax:free": RELAX(relaxed=False),
+    "measure-valued": MeasureValued(),
 }
 
 

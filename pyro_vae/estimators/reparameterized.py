@@ -38,9 +38,5 @@ class Reparameterized(Estimator):
 
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""
-        refuse_sites(
-            scored_sites(particles),
-            self,
-            "ScoreFunction(), ScoreFunction(pathwise=True) to keep the other sites pathwise, or AnalyticKL()",
-        )
+        refuse_sites(scored_sites(particles), self)
         return Estimate.of_mean(particles.log_w())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, check_particles
-from pyro_vae.estimators.baselines import Baseline, NoBaseline, as_baseline
+from pyro_vae.estimators.baselines import Baseline, NoBaseline, Scored, as_baseline
 from pyro_vae.estimators.costs import Cost, cost_of, sampled_costs
 from pyro_vae.particles.data import Particles, Pass, Site
 
@@ -79,7 +79,10 @@ class ScoreFunction(Estimator):
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""
         check_particles(particles, self)
-        return score_estimate(particles, sampled_costs(particles), as_baseline(self.baseline), control)
+        baseline = as_baseline(self.baseline)
+        return score_estimate(
+            particles, sampled_costs(particles), lambda site, cost: baseline.score(site, cost, control)
+        )
 
 
 def scored_sites(particles: Particles) -> list[Site]:
@@ -88,25 +91,28 @@ def scored_sites(particles: Particles) -> list[Site]:
 
 
 def score_estimate(
-    particles: Particles, costs: Sequence[Cost], baseline: Baseline | None = None, control: nn.Module | None = None
+    particles: Particles,
+    costs: Sequence[Cost],
+    term: Callable[[Site, Tensor], Scored] | None = None,
+    sites: Sequence[Site] | None = None,
 ) -> Estimate:
-    """Live costs, and for every site without a pathwise derivative its score times the stopped cost less its baseline.
+    """Live costs, and for every site without a pathwise derivative (``sites``) a term that stands for it.
 
-    The log q of a score site is in the cost, but its own gradient has mean zero and is left out.
+    ``term`` makes it from the site and its stopped cost; without one it is the score times the cost. The log q of such
+    a site is in the cost, but its own gradient has mean zero and is left out. Where gradients are off, no term is made.
     """
-    baseline = baseline or NoBaseline()
-    scored = scored_sites(particles)
+    term = term or (lambda site, cost: NoBaseline().score(site, cost, None))
+    scored = scored_sites(particles) if sites is None else sites
     silent = {site.name for site in scored}
     bound = torch.stack([cost.total() for cost in costs]).sum(0).mean().detach()
     live = [cost.total() for cost in costs if cost.kind != "q" or cost.site not in silent]
     surrogate = torch.stack(live).sum(0).mean() if live else torch.zeros_like(bound)
-    terms = [baseline.score(site, cost_of(site, costs), control) for site in scored]
-    losses = [term.control_loss for term in terms if term.control_loss is not None]
-    for term in terms:
-        surrogate = surrogate + term.surrogate
+    terms = [term(site, cost_of(site, costs)) for site in scored] if torch.is_grad_enabled() else []
+    losses = [made.control_loss for made in terms if made.control_loss is not None]
+    surrogate = surrogate + sum(made.surrogate for made in terms)
     return Estimate(
         -surrogate,
         bound,
         control_loss=torch.stack(losses).sum() if losses else None,
-        control_state={name: value for term in terms for name, value in term.state.items()},
+        control_state={name: value for made in terms for name, value in made.state.items()},
     )

@@ -47,10 +47,6 @@ class StickingTheLanding(Estimator):
 
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""
-        refuse_sites(
-            scored_sites(particles),
-            self,
-            "ScoreFunction(), or ScoreFunction(pathwise=True) to keep the other sites pathwise",
-        )
+        refuse_sites(scored_sites(particles), self)
         surrogate = (particles.log_p() - particles.log_q_frozen()).mean()
         return Estimate(-surrogate, particles.log_w().mean().detach())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ class Pass(enum.Enum):
     DOWNSTREAM = "which cost terms each guide site can influence"
     PARAMETERS = "the live parameters of each guide site's distribution, and log q's derivatives by them"
     KL = "KL(q || p) of a site in closed form, where a rule exists and the conditioning allows it"
+    RERUN = "guide and model at other values of a guide site, its ancestors kept, its descendants drawn anew"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ class Site:
     (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
     None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a function of, ``[K,
     *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline: ``infer={"baseline_input": x}``.
+
+    ``family`` is the class of the guide's distribution. With :attr:`Pass.RERUN`, for the families that an estimator
+    can use it for: ``canonical`` are the distribution's live parameters by their usual names (logits; loc and scale;
+    rate; concentration), ``[K, *plates, *event]``, ``noise`` as many uniform numbers, and ``rerun`` evaluates the
+    pair elsewhere.
     """
 
     name: str
@@ -121,12 +127,29 @@ class Site:
     parameters: Mapping[str, Tensor] = field(default_factory=dict)
     scores: Mapping[str, Tensor] = field(default_factory=dict)
     baseline_input: Tensor | None = None
+    family: str = ""
+    canonical: Mapping[str, Tensor] = field(default_factory=dict)
+    noise: Tensor | None = None
+    rerun: Rerun | None = None
 
     @property
     def plates(self) -> tuple[Plate, ...]:
         """The model's plates around the site; the guide's for a site of the guide alone."""
         factor = self.log_p or self.log_q
         return factor.plates if factor is not None else ()
+
+
+class Rerun(Protocol):
+    """Guide and model at other values of one guide site (:attr:`Pass.RERUN`)."""
+
+    def __call__(self, values: Tensor, temperature: Tensor | float | None = None) -> Particles:
+        """The table at ``values``, ``[n K, *plates, *event]``: row i belongs to particle i modulo K, whose earlier
+        sites keep their values. Sites that descend from this one are drawn anew.
+
+        With a ``temperature`` the values may lie between the discrete ones, and discrete descendants are drawn from
+        their Concrete relaxation at it: everything is then a differentiable function of ``values``.
+        """
+        ...
 
 
 FACTORS = ("log_p", "log_q", "log_p_frozen", "log_q_frozen", "kl")  # the fields of a site that are factors

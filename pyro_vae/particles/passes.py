@@ -20,6 +20,7 @@ from pyro_vae.particles.handlers import is_delta
 from pyro_vae.particles.packing import make_factor
 from pyro_vae.particles.parameters import add_parameters
 from pyro_vae.particles.plan import Plan
+from pyro_vae.particles.reruns import add_reruns
 from pyro_vae.particles.runs import Run
 
 
@@ -33,6 +34,8 @@ def add_passes(
         particles = with_fields(particles, {name: {"downstream": terms} for name, terms in plan.downstream.items()})
     if Pass.PARAMETERS in passes:
         particles = add_parameters(particles, run)
+    if Pass.RERUN in passes:
+        particles = add_reruns(particles, run, model, guide, plan)
     if Pass.FROZEN_GUIDE in passes:
         particles = _add_frozen(particles, run, guide, guide, "guide")
     if Pass.FROZEN_MODEL in passes:

@@ -6,7 +6,7 @@ Used by ``tracing``; objectives and fits keep the plan and hand it back with eve
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from pyro_vae.errors import ModelError
 from pyro_vae.particles.checks import check_pair
 from pyro_vae.particles.data import Pass
 from pyro_vae.particles.dependencies import closed_form_sites, downstream_terms
-from pyro_vae.particles.handlers import prepare_autoguides, with_flat_priors
+from pyro_vae.particles.handlers import Values, prepare_autoguides, with_flat_priors
 from pyro_vae.particles.runs import Run, Setting, run_pair
 from pyro_vae.particles.state import unobserved
 from pyro_vae.particles.vectorization import deterministic_shapes, why_not_vectorized
@@ -46,6 +46,21 @@ class Plan:
         """The dim of the particles' plate: just left of every other plate."""
         return -self.max_plate_nesting - 1
 
+    def settings(
+        self, args: tuple, kwargs: Mapping[str, Any], num_particles: int, values: Values | None = None
+    ) -> Iterator[Setting]:
+        """One setting for all particles where they may share a run, else one for each."""
+        if self.vectorize and num_particles > 1:
+            yield Setting(args, kwargs, self.particle_dim, num_particles, values)
+            return
+        for index in range(num_particles):
+            row = (
+                values
+                if values is None or callable(values)
+                else {n: value[index : index + 1] for n, value in values.items()}
+            )
+            yield Setting(args, kwargs, values=row)
+
 
 def plan_pair(
     model: Callable,
@@ -61,10 +76,10 @@ def plan_pair(
 
     ``vectorize`` None tries: a pair that fails with a particle axis, or gives other log-probabilities with it, is
     looped, and a warning says why; True makes that a :class:`~pyro_vae.errors.ModelError`; False loops. With
-    ``num_particles`` 1 there is nothing to share. RNG, param store and buffers stay as they were.
+    ``num_particles`` 1 there is nothing to share, unless reruns are. RNG, param store and buffers stay as they were.
     """
-    wanted = vectorize is not False and num_particles != 1
-    graph = Pass.DOWNSTREAM in passes and guide is not None
+    wanted = vectorize is not False and (num_particles != 1 or Pass.RERUN in passes)
+    graph = guide is not None and not {Pass.DOWNSTREAM, Pass.RERUN}.isdisjoint(passes)
     model = with_flat_priors(model)
     if guide is not None:
         prepare_autoguides(guide)

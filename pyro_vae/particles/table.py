@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyro_vae.particles.data import FACTORS, Factor, Particles, Site
+from pyro_vae.particles.data import FACTORS, Factor, Particles, Rerun, Site
+from pyro_vae.particles.families import family
 from pyro_vae.particles.handlers import is_delta, is_function
 from pyro_vae.particles.packing import make_deterministic, make_factor, make_value
 from pyro_vae.particles.runs import Run
@@ -52,6 +53,7 @@ def _site(
         reparameterised=pathwise,
         deterministic=delta,
         baseline_input=None if guide is None else guide["infer"].get("baseline_input"),
+        family="" if guide is None else family(guide["fn"]),
     )
 
 
@@ -76,13 +78,19 @@ def _stack_sites(rows: Sequence[Site | None]) -> Site:
     else:
         missing = torch.full_like(site.value, torch.nan if site.value.is_floating_point() else 0)
         value = torch.cat([missing if row is None else row.value for row in rows])
-    shared = {
+    shared: dict[str, Any] = {
         field: {
             key: torch.cat([getattr(row, field)[key] for row in rows if row is not None])
             for key in getattr(site, field)
         }
-        for field in ("parameters", "scores")
+        for field in ("parameters", "scores", "canonical")
     }
+    if all(row is not None and row.rerun is not None for row in rows):
+        shared["rerun"] = JoinedReruns(tuple(row.rerun for row in rows if row and row.rerun))
+        noise = [row.noise for row in rows if row is not None and row.noise is not None]
+        shared["noise"] = torch.cat(noise, 1) if noise else None
+    else:  # a site that not every particle reaches cannot be run again for all of them
+        shared |= {"rerun": None, "canonical": {}}
     factors = {field: _stack([row and getattr(row, field) for row in rows]) for field in FACTORS}
     return replace(site, value=value, **shared, **factors)
 
@@ -100,3 +108,35 @@ def _stack(factors: Sequence[Factor | None]) -> Factor | None:
         [torch.zeros_like(first.log_prob) if factor is None else factor.log_prob for factor in factors]
     )
     return Factor(log_prob, first.plates, scale)
+
+
+def take(particles: Particles, index: Tensor) -> Particles:
+    """The table with particle ``index[i]`` in row i."""
+    sites = {}
+    for name, site in particles.sites.items():
+        factors = {field: getattr(site, field) for field in FACTORS}
+        moved = {field: _take(factor, index) for field, factor in factors.items() if factor is not None}
+        own = site.observed and not site.predicted
+        sites[name] = replace(site, value=site.value if own else site.value[index], **moved)
+    return replace(particles, sites=sites)
+
+
+def _take(factor: Factor, index: Tensor) -> Factor:
+    scale = factor.scale
+    if isinstance(scale, Tensor) and scale.dim() > 0 and len(scale) == len(factor.log_prob):
+        scale = scale[index]
+    return replace(factor, log_prob=factor.log_prob[index], scale=scale)
+
+
+@dataclass(frozen=True)
+class JoinedReruns:
+    """The rerun of particles that are run one at a time: each by its own."""
+
+    rows: tuple[Rerun, ...]
+
+    def __call__(self, values: Tensor, temperature: Tensor | float | None = None) -> Particles:
+        repeats = len(values) // len(self.rows)
+        apart = values.reshape(repeats, len(self.rows), *values.shape[1:])
+        joined = stack_particles([rerun(apart[:, k], temperature) for k, rerun in enumerate(self.rows)])
+        order = torch.arange(len(values), device=values.device).reshape(len(self.rows), repeats).T.flatten()
+        return take(joined, order)

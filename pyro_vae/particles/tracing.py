@@ -6,7 +6,7 @@ were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from pyro_vae.particles.data import Particles, Pass
 from pyro_vae.particles.handlers import Values, with_flat_priors
 from pyro_vae.particles.passes import add_passes
 from pyro_vae.particles.plan import Plan, plan_pair
-from pyro_vae.particles.runs import Setting, run_pair
+from pyro_vae.particles.runs import run_pair
 from pyro_vae.particles.table import stack_particles, tabulate
 
 
@@ -70,7 +70,7 @@ def draw(
         plan = plan_pair(model, guide, args, kwargs, num_particles=num_particles, vectorize=vectorize, passes=passes)
     stop = Pass.SCORE in passes
     tables: list[Particles] = []
-    for setting in _settings(plan, args, kwargs, num_particles, values):
+    for setting in plan.settings(args, kwargs, num_particles, values):
         setting = replace(setting, subsamples=tables[0].subsamples if tables else {})
         run = run_pair(model, guide, setting, stop=stop)
         table = tabulate(run, stop=stop, shapes=plan.deterministic)
@@ -108,24 +108,8 @@ def run_model(
         plan = plan_pair(model, None, args, kwargs, num_particles=num_particles, vectorize=vectorize)
     model = with_flat_priors(model)
     tables: list[Particles] = []
-    for setting in _settings(plan, args, kwargs, num_particles, values):
+    for setting in plan.settings(args, kwargs, num_particles, values):
         setting = replace(setting, subsamples=tables[0].subsamples if tables else {})
         run = run_pair(model, None, setting, draw_observations=predictive)
         tables.append(tabulate(run, shapes=plan.deterministic))
     return stack_particles(tables)
-
-
-def _settings(
-    plan: Plan, args: tuple, kwargs: Mapping[str, Any], num_particles: int, values: Values | None
-) -> Iterator[Setting]:
-    """One setting for all particles where they may share a run, else one for each."""
-    if plan.vectorize and num_particles > 1:
-        yield Setting(args, kwargs, plan.particle_dim, num_particles, values)
-        return
-    for index in range(num_particles):
-        row = (
-            values
-            if values is None or callable(values)
-            else {n: value[index : index + 1] for n, value in values.items()}
-        )
-        yield Setting(args, kwargs, values=row)

@@ -9,8 +9,13 @@ import torch
 
 from pyro_vae.errors import EstimatorError, OptionError
 from pyro_vae.estimators import (
+    ARM,
+    REBAR,
+    RELAX,
     AnalyticKL,
+    DisARM,
     Estimator,
+    MeasureValued,
     Network,
     Reparameterized,
     ScoreFunction,
@@ -21,7 +26,9 @@ from pyro_vae.estimators.baselines import LeaveOneOut
 from pyro_vae.estimators.costs import Cost
 from pyro_vae.estimators.score_function import score_estimate
 from pyro_vae.particles import Factor, Particles, Plate, Site
-from tests.estimators.problems import PROBLEMS, Problem
+from pyro_vae.particles.data import FACTORS
+from pyro_vae.particles.table import take
+from tests.estimators.problems import PROBLEMS, Problem, everywhere
 
 
 @dataclass(frozen=True)
@@ -29,22 +36,26 @@ class Case:
     """An estimator and the fewest particles at which it is tried."""
 
     estimator: Estimator
-    takes_discrete: bool = True
+    families: str = "Normal Bernoulli OneHotCategorical"
 
     def control(self, particles: Particles) -> torch.nn.Module | None:
         """What it learns, set to something that is not zero."""
         with torch.random.fork_rng():
             torch.manual_seed(11)
-            return self.estimator.init(particles)
+            control = self.estimator.init(particles)
+            with torch.no_grad():
+                for parameter in control.parameters() if control is not None else ():
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+            return control
 
     def __str__(self) -> str:
         return repr(self.estimator)
 
 
 CASES = [
-    Case(Reparameterized(), takes_discrete=False),
+    Case(Reparameterized(), "Normal"),
     Case(AnalyticKL()),
-    Case(StickingTheLanding(), takes_discrete=False),
+    Case(StickingTheLanding(), "Normal"),
     Case(ScoreFunction()),
     Case(ScoreFunction(pathwise=True)),
     Case(ScoreFunction(baseline="leave-one-out")),
@@ -53,8 +64,15 @@ CASES = [
     Case(ScoreFunction(baseline="optimal")),
     Case(ScoreFunction(baseline="optimal", pathwise=True)),
     Case(ScoreFunction(baseline=Network((4,)))),
+    Case(ARM(), "Normal Bernoulli"),
+    Case(DisARM()),
+    Case(REBAR(scale=0.7)),
+    Case(RELAX(scale=0.8)),
+    Case(RELAX(relaxed=False)),
+    Case(MeasureValued(), "Normal Bernoulli"),
+    Case(MeasureValued(pathwise=True), "Normal Bernoulli"),
 ]
-TABLE = [(case, problem) for case in CASES for problem in PROBLEMS if case.takes_discrete or problem.reparameterised]
+TABLE = [(case, problem) for case in CASES for problem in PROBLEMS if problem.families <= set(case.families.split())]
 every_case = pytest.mark.parametrize(("case", "problem"), TABLE, ids=lambda item: str(getattr(item, "name", item)))
 
 
@@ -108,7 +126,8 @@ def test_a_constant_moves_the_bound_and_where_claimed_no_single_gradient(case, p
     particles = problem.draw(params, 6, case.estimator.passes)
     found = []
     for constant in (0.0, 10.0):
-        estimate = case.estimator(_shifted(particles, constant), case.control(particles))
+        moved_table = everywhere(particles, lambda table, times, by=constant: _shifted(table, by))
+        estimate = case.estimator(moved_table, case.control(particles))
         grads = torch.autograd.grad(estimate.loss(), list(params.values()), retain_graph=True, allow_unused=True)
         found.append((estimate.bound.item(), torch.cat([g.flatten() for g in grads if g is not None])))
     assert found[1][0] - found[0][0] == pytest.approx(10.0)
@@ -120,31 +139,36 @@ def test_a_constant_moves_the_bound_and_where_claimed_no_single_gradient(case, p
         assert moved > 1e-3
 
 
+class _Permuted:
+    """Particles in another order, in the table and in its reruns."""
+
+    order = torch.tensor([3, 0, 4, 1, 2])
+
+    def __call__(self, particles: Particles, times: int) -> Particles:
+        table = take(particles, self._rows(self.order, times))
+        return replace(table, sites={name: self._passes(site) for name, site in table.sites.items()})
+
+    def back(self, values: torch.Tensor, times: int) -> torch.Tensor:
+        return values[self._rows(self.order.argsort(), times)]
+
+    def _rows(self, order: torch.Tensor, times: int) -> torch.Tensor:
+        return (torch.arange(times)[:, None] * len(order) + order).flatten()
+
+    def _passes(self, site: Site) -> Site:
+        moved = {
+            name: {key: value[self.order] for key, value in getattr(site, name).items() if len(value) == 5}
+            for name in ("parameters", "scores", "canonical")
+        }
+        return replace(site, noise=None if site.noise is None else site.noise[:, self.order], **moved)
+
+
 @every_case
 def test_particles_may_be_permuted(case, problem):
     torch.manual_seed(2)
     params = problem.params()
     particles = problem.draw(params, 5, case.estimator.passes)
-    order = torch.tensor([3, 0, 4, 1, 2])
-
-    def permute(factor: Factor | None) -> Factor | None:
-        return None if factor is None else replace(factor, log_prob=factor.log_prob[order])
-
-    sites = {
-        name: replace(
-            site,
-            value=site.value if site.observed else site.value[order],
-            log_p=permute(site.log_p),
-            log_q=permute(site.log_q),
-            kl=permute(site.kl),
-            log_q_frozen=permute(site.log_q_frozen),
-            parameters={key: value[order] for key, value in site.parameters.items()},
-            scores={key: value[order] for key, value in site.scores.items()},
-        )
-        for name, site in particles.sites.items()
-    }
     grads = []
-    for table in (particles, replace(particles, sites=sites)):
+    for table in (particles, everywhere(particles, _Permuted())):
         loss = case.estimator(table, case.control(table)).loss()
         grads.append(torch.autograd.grad(loss, list(params.values()), retain_graph=True, allow_unused=True))
     for one, other in zip(*grads, strict=True):
@@ -153,37 +177,29 @@ def test_particles_may_be_permuted(case, problem):
             torch.testing.assert_close(one, other)
 
 
+def _in_single_precision(particles: Particles, times: int = 1) -> Particles:
+    sites = {}
+    for name, site in particles.sites.items():
+        factors = {field: getattr(site, field) for field in FACTORS}
+        cast = {
+            field: None if factor is None else replace(factor, log_prob=factor.log_prob.float())
+            for field, factor in factors.items()
+        }
+        offered = site.baseline_input
+        sites[name] = replace(site, baseline_input=None if offered is None else offered.float(), **cast)
+    return replace(particles, sites=sites)
+
+
 @every_case
 def test_single_precision_agrees_with_double(case, problem):
     torch.manual_seed(3)
     params = problem.params()
     particles = problem.draw(params, 5, case.estimator.passes)
-
-    def single(factor: Factor | None) -> Factor | None:
-        return None if factor is None else replace(factor, log_prob=factor.log_prob.float())
-
-    sites = {
-        name: replace(
-            site,
-            log_p=single(site.log_p),
-            log_q=single(site.log_q),
-            kl=single(site.kl),
-            log_q_frozen=single(site.log_q_frozen),
-            baseline_input=None if site.baseline_input is None else site.baseline_input.float(),
-        )
-        for name, site in particles.sites.items()
-    }
-    single_table = replace(particles, sites=sites)
-    double = torch.autograd.grad(
-        case.estimator(particles, case.control(particles)).loss(),
-        list(params.values()),
-        retain_graph=True,
-        allow_unused=True,
-    )
-    floats = torch.autograd.grad(
-        case.estimator(single_table, case.control(single_table)).loss(), list(params.values()), allow_unused=True
-    )
-    for one, other in zip(double, floats, strict=True):
+    found = []
+    for table in (particles, everywhere(particles, _in_single_precision)):
+        loss = case.estimator(table, case.control(table)).loss()
+        found.append(torch.autograd.grad(loss, list(params.values()), retain_graph=True, allow_unused=True))
+    for one, other in zip(*found, strict=True):
         if one is not None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
