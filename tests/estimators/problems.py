@@ -161,6 +161,9 @@ def _gaussian_draw(p: dict[str, Tensor], K: int, passes: frozenset[Pass], again:
     if Pass.FROZEN_GUIDE in passes:
         z = replace(z, log_q_frozen=Factor(Normal(p["loc"].detach(), scale.detach()).log_prob(z.value)))
     x = Site("x", torch.tensor(1.5), log_p=Factor(Normal(z.value, 0.8).log_prob(torch.tensor(1.5))), observed=True)
+    if Pass.FROZEN_MODEL in passes:
+        stopped = Normal(p["theta"].detach(), prior.scale).log_prob(z.value)
+        z, x = replace(z, log_p_frozen=Factor(stopped)), replace(x, log_p_frozen=x.log_p)
     table = Particles({"z": z, "x": x}, K)
     return _with_reruns(table, passes, {"z": ""}, lambda count, again: _gaussian_draw(p, count, frozenset(), again))
 

@@ -22,10 +22,7 @@ from pyro_vae.estimators import (
     StickingTheLanding,
     by_name,
 )
-from pyro_vae.estimators.baselines import LeaveOneOut
-from pyro_vae.estimators.costs import Cost
-from pyro_vae.estimators.score_function import score_estimate
-from pyro_vae.particles import Factor, Particles, Plate, Site
+from pyro_vae.particles import Particles, Site
 from pyro_vae.particles.data import FACTORS
 from pyro_vae.particles.table import take
 from tests.estimators.problems import PROBLEMS, Problem, everywhere
@@ -220,102 +217,6 @@ def test_leave_one_out_is_the_covariance_of_score_and_cost():
     cost = particles["x"].log_p.log_prob.detach()[:, None] - log_q
     expected = -((score * (cost - cost.mean(0))).sum(0) / (K - 1))
     torch.testing.assert_close(found, expected)
-
-
-# -- variances known in closed form: Mohamed, Rosca, Figurnov, Mnih (2020), f = (x - k)^2 ---------------------------
-
-
-def _gaussian_measure_variance(estimator: Estimator, mu: float, sigma: float, k: float, groups: int) -> torch.Tensor:
-    """Variance of single-draw gradients of E[(x - k)^2] for mu and sigma; leave-one-out has no single-draw form."""
-    draws = 250_000
-    rows = []
-    for _ in range(groups):
-        loc = torch.full((draws,), mu, dtype=torch.float64, requires_grad=True)
-        scale = torch.full((draws,), sigma, dtype=torch.float64, requires_grad=True)
-        q = torch.distributions.Normal(loc, scale)
-        x = q.rsample()
-        if estimator.passes:
-            x = x.detach()
-        site = Site(
-            "x", x, log_p=Factor((x - k) ** 2), log_q=Factor(q.log_prob(x)), reparameterised=not estimator.passes
-        )
-        cost = (
-            Particles({"x": replace(site, log_q=replace(site.log_q, scale=0.0))}, draws)
-            if not estimator.passes
-            else None
-        )
-        if cost is not None:  # pathwise: differentiate f alone
-            loss = estimator(cost).loss()
-        else:
-            loss = score_estimate(Particles({"x": site}, draws), [Cost(1.0, site.log_p, "p", "x")]).loss()
-        grads = torch.autograd.grad(loss, [loc, scale])
-        rows.append(torch.stack(grads) * draws)  # row k is the gradient of draw k alone
-    return torch.cat(rows, 1).var(1)
-
-
-@pytest.mark.parametrize(("mu", "sigma", "k"), [(1.0, 1.0, 0.0), (0.5, 2.0, -1.0)])
-def test_score_function_variance_is_the_closed_form(mu, sigma, k):
-    """1e6 draws; the variance's own standard error is about .5 %, so 3 % is 6 standard errors."""
-    torch.manual_seed(5)
-    d2 = (mu - k) ** 2
-    expected = torch.tensor(
-        [d2**2 / sigma**2 + 14 * d2 + 15 * sigma**2, 2 * d2**2 / sigma**2 + 60 * d2 + 74 * sigma**2]
-    ).double()
-    torch.testing.assert_close(
-        _gaussian_measure_variance(ScoreFunction(), mu, sigma, k, 4), expected, rtol=0.03, atol=0
-    )
-
-
-@pytest.mark.parametrize(("mu", "sigma", "k"), [(1.0, 1.0, 0.0), (0.5, 2.0, -1.0)])
-def test_pathwise_variance_is_the_closed_form(mu, sigma, k):
-    torch.manual_seed(6)
-    d2 = (mu - k) ** 2
-    expected = torch.tensor([4 * sigma**2, 4 * d2 + 8 * sigma**2]).double()
-    torch.testing.assert_close(
-        _gaussian_measure_variance(Reparameterized(), mu, sigma, k, 4), expected, rtol=0.03, atol=0
-    )
-
-
-@pytest.mark.parametrize(("loc", "scale"), [(0.5, 1.0), (2.0, 0.4)])
-def test_sticking_the_landing_variance_is_the_closed_form(loc, scale):
-    """q = N(loc, scale), p = N(m, s): Var = (1/scale - scale/s^2)^2 for loc; zero at q = p. 1e6 draws, 3 % is 6 se."""
-    torch.manual_seed(9)
-    m, s, draws = 0.5, 1.0, 1_000_000
-    q_loc, q_scale = (torch.full((draws,), value, dtype=torch.float64, requires_grad=True) for value in (loc, scale))
-    z = torch.distributions.Normal(q_loc, q_scale).rsample()
-    frozen = torch.distributions.Normal(q_loc.detach(), q_scale.detach()).log_prob(z)
-    log_q = torch.distributions.Normal(q_loc, q_scale).log_prob(z)
-    log_p = torch.distributions.Normal(m, s).log_prob(z)
-    site = Site("z", z, log_p=Factor(log_p), log_q=Factor(log_q), log_q_frozen=Factor(frozen))
-    loss = StickingTheLanding()(Particles({"z": site}, draws)).loss()
-    for grad, expected in zip(
-        torch.autograd.grad(loss, [q_loc, q_scale]),
-        [(1 / scale - scale / s**2) ** 2, (loc - m) ** 2 / s**4 + 2 * (1 / scale - scale / s**2) ** 2],
-        strict=True,
-    ):
-        variance = (grad * draws).var()
-        if (loc, scale) == (m, s):
-            assert variance < 1e-20
-        else:
-            torch.testing.assert_close(variance, torch.tensor(expected).double(), rtol=0.03, atol=0)
-
-
-def test_leave_one_out_variance_of_one_bernoulli_is_the_closed_form():
-    """Two samples: variance (delta^2/2) p q (1 - 2 p q). 2e5 pairs; 3 % is more than 5 standard errors."""
-    torch.manual_seed(8)
-    pairs, logit, f1, f0 = 200_000, 0.6, 2.0, -1.0
-    logits = torch.full((pairs,), logit, dtype=torch.float64, requires_grad=True)
-    q = torch.distributions.Bernoulli(logits=logits)
-    plates = (Plate("pairs", pairs, pairs),)
-    b = q.sample((2,))
-    log_q = Factor(q.log_prob(b), plates)
-    site = Site("b", b, log_q=log_q, reparameterised=False)
-    term = LeaveOneOut().score(site, torch.where(b == 1, f1, f0).double(), None)
-    grads = torch.autograd.grad(term.surrogate, logits)[0]
-    p = torch.sigmoid(torch.tensor(logit, dtype=torch.float64))
-    pq = p * (1 - p)
-    torch.testing.assert_close(grads.mean(), (f1 - f0) * pq, rtol=0.02, atol=0)
-    torch.testing.assert_close(grads.var(), 0.5 * (f1 - f0) ** 2 * pq * (1 - 2 * pq), rtol=0.03, atol=0)
 
 
 def test_errors_name_site_and_remedy():
