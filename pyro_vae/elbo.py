@@ -115,7 +115,10 @@ class TraceELBO(pyro.infer.ELBO):
 
     def estimate(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Estimate:
         """One gradient estimate: two losses and the detached bound."""
-        particles = self.particles(model, guide, *args, **kwargs)
+        return self.estimate_from(self.particles(model, guide, *args, **kwargs))
+
+    def estimate_from(self, particles: Particles) -> Estimate:
+        """The estimate from draws that :meth:`particles` made."""
         estimate = self.estimator(particles, self._start(particles))
         if torch.is_grad_enabled() and self.control is not None:
             buffers = dict(self.control.named_buffers())

@@ -36,11 +36,11 @@ class RunPlan:
 
 @dataclass
 class Run:
-    """Where a run is. ``rows`` has one (bound, gradient norm, learning rate, seconds) per step taken."""
+    """Where a run is. ``rows`` has one (bound, gradient norm, learning rate, seconds, ELBO) per step taken."""
 
     state: StepState
     batches: Batches
-    rows: list[tuple[float, float, float, float]] = field(default_factory=list)
+    rows: list[tuple[float, ...]] = field(default_factory=list)
     settle_from: int | None = None
     settle_steps: int = 0
     flat: bool = False
@@ -87,7 +87,7 @@ def advance(run: Run, stepper: Stepper, plan: RunPlan, between: Callable[[Run], 
             now = time.perf_counter()
             each = (now - before) / max(len(taken), 1)
             run.rows.extend(
-                (step.bound, step.gradient_norm, step.learning_rate, before - started + each * (index + 1))
+                (step.bound, step.gradient_norm, step.learning_rate, before - started + each * (index + 1), step.elbo)
                 for index, step in enumerate(taken)
             )
             run.seconds = now - started

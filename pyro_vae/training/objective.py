@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyro.infer
+import torch
 from torch import Tensor, nn
 
 from pyro_vae.elbo import TraceELBO
@@ -17,6 +18,18 @@ from pyro_vae.training.parameters import modules_of
 Elbo = TraceELBO | pyro.infer.ELBO
 
 
+class Evaluation(NamedTuple):
+    """One draw: the loss to differentiate and, detached, in nats, the objective's bound and the plain ELBO.
+
+    ``elbo`` is the mean of log p - log q over the same particles, whatever the objective makes of them: the scale on
+    which fits with different objectives can be compared. NaN for an ELBO of Pyro's, which does not show its draws.
+    """
+
+    loss: Tensor
+    bound: Tensor
+    elbo: Tensor
+
+
 @dataclass(frozen=True)
 class Objective:
     """One call runs guide and model once and gives the loss to differentiate and the bound to report."""
@@ -25,14 +38,17 @@ class Objective:
     guide: Callable
     elbo: Elbo
 
-    def __call__(self, args: tuple, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """(loss, bound): the gradient of ``loss`` is the estimator's; ``bound`` is detached, in nats."""
+    def __call__(self, args: tuple, kwargs: dict[str, Any]) -> Evaluation:
+        """One draw; the gradient of its ``loss`` is the estimator's."""
         if isinstance(self.elbo, TraceELBO):
-            estimate = self.elbo.estimate(self.model, self.guide, *args, **kwargs)
-            return estimate.loss(), estimate.bound
+            particles = self.elbo.particles(self.model, self.guide, *args, **kwargs)
+            estimate = self.elbo.estimate_from(particles)
+            with torch.no_grad():
+                elbo = particles.log_w().mean()
+            return Evaluation(estimate.loss(), estimate.bound, elbo)
         differentiable_loss = self.elbo.differentiable_loss  # pyright: ignore[reportAttributeAccessIssue]
         loss = differentiable_loss(self.model, self.guide, *args, **kwargs)
-        return loss, -loss.detach()
+        return Evaluation(loss, -loss.detach(), torch.full_like(loss, torch.nan).detach())
 
     def modules(self) -> dict[str, nn.Module]:
         """Model and guide where they are modules, and what the estimator learns."""

@@ -23,22 +23,29 @@ class History:
     """One entry per step: the bound before it (nats), seconds since the start, and how large the step was.
 
     ``smoothed`` is the bound's exponentially weighted mean over about 50 steps; ``gradient_norm`` is before clipping.
+    ``seconds`` is a clock that starts at the first step and stands while a run that is resumed later rests: what is
+    done before (looking at the pair) and after (evaluating the bound) is not in it, what a first step does once is.
+    ``elbo`` is the mean of log p - log q over the step's draws, in nats: the plain ELBO, whatever bound is maximised.
+    It is NaN with an ELBO of Pyro's and in fits that were saved before it was recorded.
     """
 
     bound: np.ndarray
     gradient_norm: np.ndarray
     learning_rate: np.ndarray
     seconds: np.ndarray
+    elbo: np.ndarray
 
     @classmethod
-    def from_rows(cls, rows: Sequence[tuple[float, float, float, float]]) -> History:
-        """From (bound, gradient norm, learning rate, seconds) per step."""
-        table = np.array(rows, dtype=float).reshape(-1, 4)
-        return cls(*(table[:, column].copy() for column in range(4)))
+    def from_rows(cls, rows: Sequence[Sequence[float]] | np.ndarray) -> History:
+        """From (bound, gradient norm, learning rate, seconds, ELBO) per step; the last may be missing."""
+        table = np.full((len(rows), 5), np.nan)
+        if len(rows):
+            table[:, : len(rows[0])] = rows
+        return cls(*(table[:, column].copy() for column in range(5)))
 
     def rows(self) -> np.ndarray:
-        """``[steps, 4]``, the inverse of :meth:`from_rows`."""
-        return np.stack([self.bound, self.gradient_norm, self.learning_rate, self.seconds], axis=1)
+        """``[steps, 5]``, the inverse of :meth:`from_rows`."""
+        return np.stack([self.bound, self.gradient_norm, self.learning_rate, self.seconds, self.elbo], axis=1)
 
     @property
     def smoothed(self) -> np.ndarray:

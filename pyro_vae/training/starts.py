@@ -37,7 +37,7 @@ class Outcome:
     converged: bool
     reason: str
     seconds: float
-    rows: list[tuple[float, float, float, float]]
+    rows: list[tuple[float, ...]]
 
     def tree(self) -> dict[str, Any]:
         """As a tree that can be written."""

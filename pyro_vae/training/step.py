@@ -65,11 +65,15 @@ class Fault:
 
 @dataclass(frozen=True)
 class Taken:
-    """One step taken: the bound before it (nats), the gradient's norm before clipping, the learning rate."""
+    """One step taken: the bound before it (nats), the gradient's norm before clipping, the learning rate.
+
+    ``elbo`` is the plain ELBO of the same draws, whatever the objective is; NaN where a stepper does not know it.
+    """
 
     bound: float
     gradient_norm: float
     learning_rate: float
+    elbo: float = math.nan
 
 
 class Stepper(Protocol):
@@ -110,7 +114,7 @@ class EagerStepper:
         random = torch.get_rng_state()
         try:
             with seen_parameters() as seen:
-                loss, bound = self.objective(*arguments)
+                loss, bound, elbo = self.objective(*arguments)
         except ModelError as error:
             if self.first:
                 raise
@@ -121,7 +125,7 @@ class EagerStepper:
         if self.first:
             _warn_unused(grads)
             self.first = False
-        value, norm = torch.stack((bound.double(), _norm(grads).double())).tolist()
+        value, norm, plain = torch.stack((bound.double(), _norm(grads).double(), elbo.double())).tolist()
         if not math.isfinite(value):
             return Fault("bound", arguments, random)
         if not math.isfinite(norm):
@@ -133,7 +137,7 @@ class EagerStepper:
         state.optimizer.step(state.params, _clipped(grads, norm, self.clip), plan.factor)
         if plan.averaged:
             state.average.add(state.params)
-        return Taken(value, norm, state.optimizer.learning_rate)
+        return Taken(value, norm, state.optimizer.learning_rate, plain)
 
 
 def _gradients(loss: Tensor, leaves: Parameters) -> dict[str, Tensor | None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyro
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from pyro_vae import fit
+from pyro_vae.training import History
 from tests.training.programs import GuideModule, Y, exact, guide, model, rows_model
 
 QUICK = {"steps": 200, "stop": None, "seed": 0}
@@ -53,6 +55,31 @@ def test_a_fit_reads_well():
 def test_on_a_device_that_was_asked_for():
     result = fit(model, "auto_normal", Y, device="cpu", **QUICK)
     assert {value.device.type for value in result.values.values()} == {"cpu"}
+
+
+def test_the_plain_elbo_of_every_step_is_recorded_whatever_is_maximised():
+    plain = fit(model, guide, Y, **QUICK).history
+    assert (plain.elbo == plain.bound).all()
+    pyro.clear_param_store()
+    iwae = fit(model, guide, Y, estimator="iwae", **QUICK).history
+    assert (iwae.elbo < iwae.bound).all()  # Jensen, draw by draw
+
+
+def test_with_an_elbo_of_pyros_the_plain_elbo_is_not_known():
+    history = fit(model, guide, Y, estimator=pyro.infer.Trace_ELBO(num_particles=4), **QUICK).history
+    assert np.isnan(history.elbo).all()
+    assert np.isfinite(history.bound).all()
+
+
+@pytest.mark.parametrize("rows", [[], [(-3.0, 1.0, 0.1, 0.5, -4.0)]])
+def test_a_history_is_its_rows(rows):
+    assert History.from_rows(rows).rows().tolist() == [list(row) for row in rows]
+
+
+def test_a_history_that_was_saved_before_the_elbo_was_recorded_is_read():
+    history = History.from_rows([(-3.0, 1.0, 0.1, 0.5), (-2.0, 1.0, 0.1, 0.9)])
+    assert history.bound.tolist() == [-3.0, -2.0]
+    assert np.isnan(history.elbo).all()
 
 
 @pytest.mark.gpu

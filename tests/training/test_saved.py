@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyro
 import pyro.optim
 import pytest
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.usefixtures("cheap_bounds")
 def same(one, other):
     assert (one.history.bound == other.history.bound).all()
     assert (one.history.learning_rate == other.history.learning_rate).all()
+    assert (one.history.elbo == other.history.elbo).all()
+    assert (np.diff(other.history.seconds) > 0).all()  # the clock goes on where the killed run's had stopped
     assert (one.bound, one.bound_se, one.averaged, one.reason) == (
         other.bound,
         other.bound_se,
