@@ -138,7 +138,10 @@ def _fitting(command: argparse.ArgumentParser, *, several: bool) -> None:
         metavar="A,B,..." if several else "A",
         help=f"autoguides' names, or names of the program's own guides ({default})",
     )
-    group.add_argument("--estimator", metavar="NAME", help="reparameterized, analytic-kl, score-function, ...")
+    estimators = "reparameterized, analytic-kl, score-function, ..."
+    if several:
+        estimators += "; several, with commas between them, are compared: each fits the guide from the same start"
+    group.add_argument("--estimator", metavar="A,B,..." if several else "NAME", help=estimators)
     group.add_argument("--particles", type=_count, metavar="K", help="draws per step (16)")
     group.add_argument("--steps", type=_count, metavar="N", help="the most steps to take (4000)")
     group.add_argument("--learning-rate", type=float, metavar="R", help="of Adam (0.05)")

@@ -91,6 +91,21 @@ def log_importance_weights(tree: xr.DataTree) -> np.ndarray | None:
     return (stats["log_p"] - stats["log_q"]).transpose("chain", "draw").values.ravel()
 
 
+def mean_log_weight(log_w: ArrayLike) -> tuple[float, float]:
+    r"""The plain ELBO of a guide, :math:`E_q[\log p - \log q]`, and its standard error, in nats.
+
+    Shapes: ``log_w`` ``[n]`` of independent draws (any shape is flattened), natural logarithms. Minus infinity, with an
+    error that is not known, if the model has no density at one of the draws.
+
+    >>> mean_log_weight([-1.0, -3.0])
+    (-2.0, 1.0)
+    """
+    log_w = np.asarray(log_w, dtype=np.float64).ravel()
+    if not np.isfinite(log_w).all():
+        return (float("nan") if np.isnan(log_w).any() else float(log_w.mean())), float("nan")
+    return float(log_w.mean()), float(log_w.std(ddof=1) / np.sqrt(log_w.size))
+
+
 def _variation(log_w: np.ndarray) -> float:
     """The weights' coefficient of variation, sd / mean."""
     w = np.exp(log_w - log_w.max())

@@ -12,7 +12,12 @@ from pyro_vae.diagnostics.accuracy import parameter_table
 from pyro_vae.diagnostics.baseline import check_baseline
 from pyro_vae.diagnostics.convergence import FitConvergence, fit_convergence
 from pyro_vae.diagnostics.coverage import MissingMass, missing_mass
-from pyro_vae.diagnostics.importance import ImportanceWeights, log_importance_weights, pareto_khat
+from pyro_vae.diagnostics.importance import (
+    ImportanceWeights,
+    log_importance_weights,
+    mean_log_weight,
+    pareto_khat,
+)
 from pyro_vae.diagnostics.verdict import Verdict, decide
 from pyro_vae.posterior.convergence import ChainHealth
 
@@ -27,7 +32,8 @@ class Judgement:
     ``table`` and ``corrected`` (the same draws, importance-weighted) are as :func:`parameter_table` makes them.
     ``corrected`` and ``weights`` are None for draws that carry no ``log_p`` and ``log_q``, ``corrected`` also if the
     weights are unusable; ``convergence`` is None for a guide that was trained elsewhere. ``missing``: where the guide
-    has no draws. ``not_compared``: what only one of the two has, in words.
+    has no draws. ``not_compared``: what only one of the two has, in words. ``elbo``: the guide's plain ELBO with its
+    standard error, in nats, from the draws; NaN where they carry no ``log_p`` and ``log_q``.
     """
 
     name: str
@@ -39,6 +45,8 @@ class Judgement:
     health: ChainHealth
     missing: tuple[MissingMass, ...] = ()
     not_compared: tuple[str, ...] = ()
+    elbo: float = float("nan")
+    elbo_se: float = float("nan")
 
 
 def judge(
@@ -74,6 +82,7 @@ def judge(
     health = check_baseline(baseline) if health is None else health
     log_w = log_importance_weights(posterior)
     weights = None if log_w is None else pareto_khat(log_w)
+    elbo, elbo_se = (float("nan"), float("nan")) if log_w is None else mean_log_weight(log_w)
     table = parameter_table(posterior, baseline)
     corrected = None
     if weights is not None and weights.khat < float("inf"):
@@ -94,4 +103,6 @@ def judge(
         health=health,
         missing=missing,
         not_compared=tuple(table.attrs["not_compared"]),
+        elbo=elbo,
+        elbo_se=elbo_se,
     )

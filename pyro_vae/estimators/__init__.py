@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.iwae import IWAE as IWAE
     from pyro_vae.estimators.measure_valued import MeasureValued as MeasureValued
     from pyro_vae.estimators.names import by_name as by_name
+    from pyro_vae.estimators.names import name_of as name_of
     from pyro_vae.estimators.rebar import REBAR as REBAR
     from pyro_vae.estimators.relax import RELAX as RELAX
     from pyro_vae.estimators.renyi import Renyi as Renyi
@@ -43,6 +44,7 @@ _HOME = {
     "StickingTheLanding": "sticking_the_landing",
     "VIMCO": "vimco",
     "by_name": "names",
+    "name_of": "names",
 }
 __all__ = sorted(_HOME)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 
 from pyro_vae.errors import OptionError
@@ -57,3 +58,18 @@ def by_name(name: str | Estimator) -> Estimator:
     raise OptionError(
         f"estimator {name!r} is not known: expected one of {', '.join(sorted(BY_NAME))}. Nearest: {', '.join(near)}."
     )
+
+
+def name_of(estimator: Estimator) -> str:
+    """The name that :func:`by_name` knows the estimator by; else its class with what is not the default.
+
+    >>> name_of(DReG()), name_of(Renyi(alpha=0.3))
+    ('dreg', 'Renyi(alpha=0.3)')
+    """
+    for name, known in BY_NAME.items():
+        if known == estimator:
+            return name
+    fields = dataclasses.fields(estimator) if dataclasses.is_dataclass(estimator) else ()
+    said = [(field, getattr(estimator, field.name)) for field in fields if field.repr]
+    changed = ", ".join(f"{field.name}={value!r}" for field, value in said if value != field.default)
+    return f"{type(estimator).__name__}({changed})"

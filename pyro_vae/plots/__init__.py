@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyro_vae.plots.bound import plot_bound as plot_bound
+    from pyro_vae.plots.estimators import Reached as Reached
+    from pyro_vae.plots.estimators import plot_estimators as plot_estimators
     from pyro_vae.plots.forest import plot_forest as plot_forest
     from pyro_vae.plots.marginals import plot_marginals as plot_marginals
     from pyro_vae.plots.pair import plot_pair as plot_pair
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from pyro_vae.plots.weights import plot_weights as plot_weights
 
 _HOME = {
+    "Reached": "estimators",
     "plot_bound": "bound",
+    "plot_estimators": "estimators",
     "plot_forest": "forest",
     "plot_marginals": "marginals",
     "plot_pair": "pair",

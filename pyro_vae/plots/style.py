@@ -111,9 +111,12 @@ class Source:
 
 
 def sources(names: Iterable[str]) -> dict[str, Source]:
-    """A look for each name, the same in every figure of a report as long as the order of the names is the same."""
+    """A look for each name, the same in every figure of a report as long as the order of the names is the same.
+
+    After six, the colours come again with the next dash pattern and marker: no look is there twice before the 37th.
+    """
     return {
-        name: Source(name, GUIDE_COLOURS[i % len(GUIDE_COLOURS)], LINES[i % len(LINES)], MARKERS[i % len(MARKERS)])
+        name: Source(name, GUIDE_COLOURS[i % 6], LINES[(i + i // 6) % 6], MARKERS[(i + i // 6) % 6])
         for i, name in enumerate(names)
     }
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from pyro_vae.diagnostics.judgement import Judgement
-    from pyro_vae.plots.bound import BoundHistory
     from pyro_vae.posterior.convergence import ChainHealth
     from pyro_vae.report.figures import Drawn
 
@@ -29,9 +28,15 @@ class ReportContent:
         baseline: The draws that the guides are judged on.
         health: Whether these count, and why not; None if nobody asked.
         how: One sentence on how the baseline was reached.
-        histories: By guide, what has ``bound`` (nats) and ``seconds``, ``[steps]``; not of guides that were not fitted.
+        histories: By guide, what has ``bound`` (nats) and ``seconds``, ``[steps]``, and ``elbo`` where estimators are
+            compared; not of guides that were not fitted.
         run: How it was run, as it is to be shown: versions, seeds, options, times.
         reference: A program's exact values: ``log_evidence``, ``parameters`` with their ``mean``.
+        diverged: By guide, why a fit ended that diverged. It has no draws and no judgement.
+        kind: What the names are those of: "guide", "estimator" or "guide / estimator".
+        several: Whether gradient estimators are compared. Then the report has a table and a figure of them.
+        fits: By guide, the attributes of the fit, of those that diverged too: ``bound``, ``bound_se``, ``steps``,
+            ``seconds``, ``converged``, ``estimator``.
     """
 
     title: str
@@ -42,9 +47,13 @@ class ReportContent:
     baseline: xr.DataTree
     health: ChainHealth | None = None
     how: str = ""
-    histories: Mapping[str, BoundHistory] = field(default_factory=dict)
+    histories: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, str] = field(default_factory=dict)
     reference: Mapping[str, Any] | None = None
+    diverged: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "guide"
+    several: bool = False
+    fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def log_evidence(self) -> float | None:
@@ -57,6 +66,11 @@ class ReportContent:
         known = (self.reference or {}).get("parameters") or {}
         means = {name: _value(entry.get("mean")) for name, entry in known.items() if isinstance(entry, Mapping)}
         return {name: mean for name, mean in means.items() if mean is not None}
+
+    @property
+    def names(self) -> list[str]:
+        """All guides, in the order that their colours have: those with draws, then those whose fit diverged."""
+        return [*self.posteriors, *self.diverged]
 
     @property
     def baseline_name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,16 @@ CAPTIONS = (
         "Smoothed evidence lower bound (line) and the range of single steps (band), against steps and against "
         "time. A fit has converged when its line is flat. Higher is better, and no true bound is above the log "
         "evidence. The first steps lie far below and are cut off.",
+    ),
+    Caption(
+        "estimators",
+        "Gradient estimators on one scale",
+        "The plain ELBO of the guide at every step, against steps and against time: the running median of the steps "
+        "(line) and the range of single ones (band). The marker at the end is the fitted guide's ELBO from fresh "
+        "draws; it lies below its line where the weights have a long tail, which pulls at the mean. Estimators "
+        "maximise different objectives, and only this number can be compared between them; a thin line is an "
+        "estimator's own bound, where that is another one. Time does not include what the first step took beyond a "
+        "usual one.",
     ),
     Caption(
         "weights",
@@ -129,16 +140,24 @@ def _plots(content: ReportContent, width: float) -> dict[str, Callable[[], Figur
     posteriors, baseline, exact = content.posteriors, content.baseline, content.exact_means
     tails = {name: judged.weights for name, judged in content.judgements.items() if judged.weights is not None}
     # Colours go by the order of the guides, so a guide that was not fitted keeps its place in the plot of the bounds.
-    bounds = {"names": list(posteriors), "log_evidence": content.log_evidence, "width": width}
+    bounds = {"names": content.names, "log_evidence": content.log_evidence, "width": width}
+    reached = {
+        name: plots.Reached(judged.elbo, judged.elbo_se, math.nan if judged.weights is None else judged.weights.khat)
+        for name, judged in content.judgements.items()
+    }
     found: dict[str, Callable[[], Figure]] = {
         "marginals": lambda: plots.plot_marginals(posteriors, baseline, reference=exact, width=width),
         "forest": lambda: plots.plot_forest(posteriors, baseline, reference=exact, width=width),
         "pair": lambda: plots.plot_pair(posteriors, baseline, width=width),
         "bound": lambda: plots.plot_bound(content.histories, **bounds),
+        "estimators": lambda: plots.plot_estimators(
+            content.histories, reached, diverged=list(content.diverged), **bounds
+        ),
         "weights": lambda: plots.plot_weights(posteriors, tails, width=width),
         "ranks": lambda: plots.plot_ranks(baseline, width=width),
         "predictive": lambda: plots.plot_predictive(posteriors, baseline, width=width),
     }
+    del found["bound" if content.several else "estimators"]
     if baseline.attrs.get("exact"):
         del found["ranks"]  # Independent draws have no chains that could disagree.
     return found

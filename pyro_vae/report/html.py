@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyro_vae.files import written_beside
 from pyro_vae.report import tables
 from pyro_vae.report.content import ReportContent
+from pyro_vae.report.estimators import estimator_rows
 from pyro_vae.report.figures import CAPTIONS
 from pyro_vae.report.summary import health_facts, rows
 from pyro_vae.report.svg import colour_variables, inline_svg, swatch
@@ -22,6 +23,7 @@ LEVELS = {
     "reweight": ("◑", "reweight"),
     "untrusted": ("✕", "untrusted"),
     "none": ("?", "no verdict"),
+    "diverged": ("✕", "diverged"),
 }
 """The sign and the words of each level: a badge never speaks by its colour alone."""
 SIGNS = {"high": "▲", "wide": "▲", "low": "▼", "narrow": "▼", "uncertain": "?"}
@@ -46,7 +48,7 @@ def render(content: ReportContent) -> str:
     """The report as a string of HTML."""
     from markupsafe import Markup
 
-    looks = list(content.posteriors)
+    looks = content.names
     titles = {caption.name: caption.title for caption in CAPTIONS}
     story, _, details = content.story.strip().partition("\n\n")
     return _template().render(
@@ -58,7 +60,8 @@ def render(content: ReportContent) -> str:
         rows=rows(content),
         facts=health_facts(content),
         attempts=_attempts(content),
-        swatches={name: Markup(swatch(name, looks)) for name in content.judgements if name in looks},
+        swatches={name: Markup(swatch(name, looks)) for name in looks},
+        estimators=estimator_rows(content) if content.several else [],
         figures=_figures(content),
         not_drawn=[(titles[name], why) for name, why in content.drawn.not_drawn.items()],
         columns=tables.COLUMNS,

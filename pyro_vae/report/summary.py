@@ -34,8 +34,14 @@ class Row:
 
 
 def rows(content: ReportContent) -> list[Row]:
-    """A row for every guide that was judged, in their order."""
-    return [_row(content, name, judgement) for name, judgement in content.judgements.items()]
+    """A row for every guide that was judged, in their order, then for those whose fit diverged."""
+    judged = [_row(content, name, judgement) for name, judgement in content.judgements.items()]
+    return judged + [_diverged(content, name, why) for name, why in content.diverged.items()]
+
+
+def _diverged(content: ReportContent, name: str, why: str) -> Row:
+    time = seconds(content.fits.get(name, {}).get("seconds"))
+    return Row(name, "none", f"The fit diverged. {why}", "", "", "", "", "", "", time, ())
 
 
 def _row(content: ReportContent, name: str, judgement: Judgement) -> Row:

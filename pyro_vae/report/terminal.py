@@ -1,10 +1,12 @@
-"""The comparison in the terminal: a table of the guides, then each verdict in words; plain text where it is piped."""
+"""The comparison in the terminal: a table of the guides, or two of the gradient estimators if these were compared, then
+each verdict in words; plain text where it is piped."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pyro_vae.report.content import ReportContent
+from pyro_vae.report.estimators import EstimatorRow, estimator_rows
 from pyro_vae.report.summary import Row, rows
 
 if TYPE_CHECKING:
@@ -14,8 +16,16 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _LEGEND = "(off by: the error of the worst parameter's mean, in sds of the baseline)"
-_STYLES = {"trusted": "bold green", "reweight": "bold yellow", "untrusted": "bold red", "none": "bold"}
-_WORDS = {"trusted": "trusted", "reweight": "reweight", "untrusted": "untrusted", "none": "no verdict"}
+_OBJECTIVES = (
+    "(nats. The own bounds of estimators with different objectives cannot be compared; the ELBO of the fitted guide, "
+    "from fresh draws, can.)"
+)
+_CLOCK = (
+    "(converged: the own bound had stopped moving. ms/step: the median. start-up: seconds that the first step took "
+    "beyond a usual one, not in the seconds before it.)"
+)
+_STYLES = {"trusted": "bold green", "reweight": "bold yellow", "untrusted": "bold red", "diverged": "bold red"}
+_WORDS = {"none": "no verdict"}
 _ASCII = str.maketrans({"−": "-", "±": "+-", "–": "-", "∞": "inf"})
 
 
@@ -34,7 +44,9 @@ def print_report(content: ReportContent, console: Console | None = None) -> None
     width = min(console.width, WIDTH)
     ascii_only = not console.encoding.lower().startswith("utf")
     found = rows(content)
-    if found:
+    if found and content.several:
+        _print_estimators(content, console, width, ascii_only)
+    elif found:
         console.print(_table(found, ascii_only), width=width)
         console.print(_text(_LEGEND, "dim", ascii_only), width=width)
     for row in found:
@@ -57,14 +69,49 @@ def _table(found: list[Row], ascii_only: bool) -> Table:
     for row in found:
         cells = [row.guide, "", row.bound.partition(" ")[0], row.khat, row.worst, row.delta_mean, row.sd_ratio]
         texts = [_text(cell, "", ascii_only) for cell in cells]
-        texts[1] = _text(_WORDS[row.level], _STYLES[row.level], ascii_only)
+        texts[1] = _level(row.level, ascii_only)
         table.add_row(*texts)
     return table
 
 
+def _print_estimators(content: ReportContent, console: Console, width: int, ascii_only: bool) -> None:
+    """What each estimator reached, then what it cost: nine columns side by side would be wider than 80."""
+    found = estimator_rows(content)
+    names = min(28, max(len(content.kind), *(len(row.name) for row in found)))
+    reached = ("own bound", "ELBO", "k-hat", "verdict")
+    console.print(_columns(content.kind, names, reached, [_reached(row) for row in found], ascii_only), width=width)
+    console.print(_text(_OBJECTIVES + "\n", "dim", ascii_only), width=width)
+    cost = ("converged", "steps", "ms/step", "seconds", "start-up")
+    rows = [(row.name, row.converged, row.steps, row.per_step, row.seconds, row.start_up) for row in found]
+    console.print(_columns(content.kind, names, cost, rows, ascii_only), width=width)
+    console.print(_text(_CLOCK, "dim", ascii_only), width=width)
+
+
+def _reached(row: EstimatorRow) -> tuple[str, ...]:
+    return row.name, row.bound, row.elbo, row.khat, row.level
+
+
+def _columns(kind: str, width: int, headings: tuple[str, ...], rows: list[tuple[str, ...]], ascii_only: bool) -> Table:
+    """A table whose first column has the names, ``width`` wide; a column of verdicts is coloured."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column(kind, overflow="fold", width=width)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
+    for row in rows:
+        last = _level(row[-1], ascii_only) if headings[-1] == "verdict" else _text(row[-1], "", ascii_only)
+        table.add_row(*(_text(cell, "", ascii_only) for cell in row[:-1]), last)
+    return table
+
+
+def _level(level: str, ascii_only: bool) -> Text:
+    return _text(_WORDS.get(level, level), _STYLES.get(level, "bold"), ascii_only)
+
+
 def _sentence(row: Row, ascii_only: bool) -> Text:
     sentence = _text(f"\n{row.guide}: ", "bold", ascii_only)
-    sentence.append(_text(_WORDS[row.level], _STYLES[row.level], ascii_only))
+    sentence.append(_level(row.level, ascii_only))
     return sentence.append(_text(f". {' '.join([row.reason, *row.remarks])}", "", ascii_only))
 
 

@@ -1,10 +1,10 @@
-"""``compare``: fit every guide, draw the baseline, judge each guide on it."""
+"""``compare``: fit every guide with every estimator, draw the baseline, judge each fit on it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import xarray as xr
 
 from pyro_vae.catalogue import Program
 from pyro_vae.diagnostics import check_baseline, judge
-from pyro_vae.errors import PyroVaeError
+from pyro_vae.errors import DivergedError, PyroVaeError
 from pyro_vae.posterior.draws import sample_posterior
 from pyro_vae.studies.baselines import Baseline, baseline_draws, check_baseline_option
 from pyro_vae.studies.comparison import Comparison
-from pyro_vae.studies.inputs import guides_of, program_of, rows_of
+from pyro_vae.studies.entries import Entries, Entry, entries_of
+from pyro_vae.studies.feasible import Start, starts_of
+from pyro_vae.studies.inputs import program_of, rows_of
 from pyro_vae.studies.interruption import ComparisonInterrupted
 from pyro_vae.studies.options import Options, options_of
 from pyro_vae.studies.parameters import look_at_model, refuse_shared, refuse_untrained, store_copy
@@ -73,8 +75,12 @@ def compare(
             of a netCDF file; a ``DataTree``, or a function without arguments that gives one, called after the fits; or
             a ``pyro.infer.MCMC`` that has run.
         refit: False judges the guides as they are, trained already. Nothing in them or the param store changes.
-        estimator: and ``num_particles``, ``steps``, ``epochs``, ``optimizer``, ``learning_rate``, ``restarts``,
-            ``stop``, ``compile``, ``device``: see :func:`~pyro_vae.fit`.
+        estimator: one, for all guides; or a list of several to compare, or a dict of them by the names to show. Then
+            every guide is fitted with each, from the same start and seed, and the guides are by default one: the
+            program's first, else ``auto_normal``. Estimators are given as for :func:`~pyro_vae.fit`, a ``TraceELBO``
+            where one needs other particles than the rest.
+        num_particles: and ``steps``, ``epochs``, ``optimizer``, ``learning_rate``, ``restarts``, ``stop``, ``compile``,
+            ``device``: see :func:`~pyro_vae.fit`.
         guide_draws: draws of each guide.
         engine: and ``chains``, ``draws`` (of each chain), ``warmup``, ``target_accept``: see :func:`~pyro_vae.nuts`.
         seed: repeats the comparison. None draws one, which the report records.
@@ -83,11 +89,16 @@ def compare(
         coords: labels as in ArviZ, with ``dims``: ``coords={"school": [...]}``, ``dims={"theta": ["school"]}``.
         dims: see ``coords``.
 
-    Each guide has a param store of its own; Pyro's stays as it was. Returns: the :class:`Comparison`.
+    Each fit has a param store of its own; Pyro's stays as it was. Returns: the :class:`Comparison`. Where several
+    estimators are compared, a guide that is a module is left as it was too (the fitted values are in ``fits``), and
+    one whose fit diverges is reported as that, in ``diverged``, while the others go on: that it diverges is a finding.
 
     Raises:
         ModelError: naming guide and site, when a pair does not fit together.
-        DivergedError: naming guide, step and sites, when a bound becomes NaN or infinite.
+        EstimatorError: naming guide, estimator and site, when that estimator cannot take that site. With several
+            estimators it is found out before the first fit, and those that can are named.
+        DivergedError: naming guide, step and sites, when a bound becomes NaN or infinite; with several estimators,
+            when all do.
         ComparisonInterrupted: on Ctrl-C; its ``fits`` are the fits so far.
         OptionError, ProgramError, OutputError: naming the option, program or file, before the work begins.
 
@@ -97,8 +108,12 @@ def compare(
     >>> comparison = pv.compare("linear_regression", guides=["auto_multivariate_normal"], seed=0)
     >>> comparison.verdicts["auto_multivariate_normal"].level
     'trusted'
+    >>> estimators = pv.compare("bimodal", estimator=["reparameterized", pv.DReG()], steps=500, seed=0).estimators()
+    >>> bool((estimators["bound"] >= estimators["elbo"] - 0.1).all())  # DReG's own bound lies above its ELBO
+    True
     """
     program = program_of(model, data, baseline_model=baseline_model, coords=coords, dims=dims)
+    entries = entries_of(guides, estimator, program)
     options = options_of(
         seed=seed,
         refit=refit,
@@ -106,7 +121,7 @@ def compare(
         progress=progress,
         stop=stop,
         fit={
-            "estimator": estimator,
+            "estimator": entries.estimators if entries.several else estimator,
             "num_particles": num_particles,
             "steps": steps,
             "epochs": epochs,
@@ -118,31 +133,38 @@ def compare(
         },
         nuts={"engine": engine, "chains": chains, "draws": draws, "warmup": warmup, "target_accept": target_accept},
     )
-    chosen = guides_of(guides, program)
-    return _Study(program, chosen, check_baseline_option(baseline, program), options).run()
+    return _Study(program, entries, check_baseline_option(baseline, program), options).run()
 
 
 class _Study:
     """One comparison as it goes: fits first, because they find a bad pair soonest; the baseline; the judgements."""
 
-    def __init__(self, program: Program, guides: Mapping[str, Any], baseline: Baseline, options: Options):
+    def __init__(self, program: Program, entries: Entries, baseline: Baseline, options: Options):
         self.program = program
-        self.guides = guides
+        self.entries = entries
         self.baseline = baseline
         self.options = options
         self.rows = rows_of(program.data)
         self.record = Record(options)
         self.fits: dict[str, Fit] = {}
         self.posteriors: dict[str, xr.DataTree] = {}
+        self.diverged: dict[str, str] = {}
 
     def run(self) -> Comparison:
         learned = look_at_model(self.program.model, self.rows)
         if self.options.refit:
-            refuse_shared(learned, self.guides)
+            refuse_shared(learned, self.entries)
+        starts = starts_of(self.entries, self.program, self.options) if self.entries.several else {}
         try:
-            for name, guide in self.guides.items():
-                with _named(name):
-                    self._fitted(name, guide) if self.options.refit else self._as_it_is(name, guide)
+            for name, entry in self.entries.by_name.items():
+                with _named(name, self.entries):
+                    if self.options.refit:
+                        self._fitted(name, entry, starts.get(entry.guide_name))
+                    else:
+                        self._as_it_is(name, entry.guide)
+            if not self.posteriors:
+                name, why = next(iter(self.diverged.items()))
+                raise DivergedError(f"Every fit diverged. '{name}': {why}", self.fits[name])
             with self.record.timed("baseline"), self._place_of_baseline(bool(learned)):
                 _log.info("drawing the baseline")
                 drawn = baseline_draws(self.baseline, self.program, self.rows, self.options)
@@ -151,33 +173,44 @@ class _Study:
             return self._judged(drawn)
         except KeyboardInterrupt as error:
             if isinstance(error, FitInterrupted):
-                self.fits[next(name for name in self.guides if name not in self.fits)] = error.fit
+                self.fits[next(name for name in self.entries.by_name if name not in self.fits)] = error.fit
             raise ComparisonInterrupted(
                 "The comparison was interrupted; the fits so far are kept.", self.fits
             ) from error
 
-    def _fitted(self, name: str, guide: Any) -> None:
+    def _fitted(self, name: str, entry: Entry, start: Start | None) -> None:
+        """Fit and draw. One fit alone that diverges is an error, one among several estimators a finding."""
         _log.info("fitting %s", name)
         options = self.options
-        with pyro.get_param_store().scope(), self.record.timed(f"fit of {name}"):
-            self.fits[name] = fit(
-                self.program.model,
-                guide,
-                self.program.data,
-                seed=options.seed,
-                progress=options.progress,
-                stop=options.stop,
-                **options.fit,
-            )
-        with self.record.timed(f"draws of {name}"):
-            # Not the seed of the fit: the draws that it was fitted on must not be those that it is judged by.
-            self.posteriors[name] = self.fits[name].posterior(
-                draws=options.guide_draws,
-                data=self.rows,
-                seed=options.seed + 1,
-                **self._labels(),
-                attrs={"guide": name},
-            )
+        with ExitStack() as kept:
+            if start is not None:
+                kept.enter_context(start.kept())
+            try:
+                with pyro.get_param_store().scope(), self.record.timed(f"fit of {name}"):
+                    self.fits[name] = fit(
+                        self.program.model,
+                        entry.guide,
+                        self.program.data,
+                        seed=options.seed,
+                        progress=options.progress,
+                        stop=options.stop,
+                        **{**options.fit, "estimator": entry.objective()},
+                    )
+            except DivergedError as error:
+                if not self.entries.several or not isinstance(error.fit, Fit):
+                    raise
+                _log.info("%s diverged", name)
+                self.fits[name], self.diverged[name] = error.fit, str(error)
+                return
+            with self.record.timed(f"draws of {name}"):
+                # Not the seed of the fit: the draws that it was fitted on must not be those that it is judged by.
+                self.posteriors[name] = self.fits[name].posterior(
+                    draws=options.guide_draws,
+                    data=self.rows,
+                    seed=options.seed + 1,
+                    **self._labels(),
+                    attrs={"guide": name},
+                )
 
     def _as_it_is(self, name: str, guide: Any) -> None:
         refuse_untrained(name, guide, self.rows)
@@ -225,6 +258,9 @@ class _Study:
             health=health,
             how=str(drawn.attrs.get("how", "as it was given")),
             fits=self.fits,
+            diverged=self.diverged,
+            kind=self.entries.kind,
+            several=self.entries.several,
             run=self.record.table(self.fits, drawn),
             reference=self.program.reference,
             story=self.program.story,
@@ -246,8 +282,11 @@ def _settled_bound(fitted: Fit) -> np.ndarray:
 
 
 class _named(nullcontext):
-    """Put the guide's name before the message of an error."""
+    """Put the entry's name before the message of an error."""
+
+    def __init__(self, name: str, entries: Entries):
+        super().__init__(f"'{name}'" if entries.several else f"Guide '{name}'")
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, PyroVaeError) and error.args:
-            error.args = (f"Guide '{self.enter_result}': {error.args[0]}", *error.args[1:])
+            error.args = (f"{self.enter_result}: {error.args[0]}", *error.args[1:])

@@ -23,6 +23,10 @@ _NUMBERS = 2_000_000  # 8 MB in 32 bits
 class Comparison:
     """The guides of one model, judged on one baseline. Made by :func:`~pyro_vae.compare`.
 
+    What is said per guide is per entry, "guide / estimator" or the estimator alone, where ``several`` estimators were
+    compared; ``kind`` says which. ``diverged`` has, by entry, why a fit ended that diverged: it has no draws and no
+    judgement, and in ``fits`` what it had reached.
+
     ``posteriors`` are the guides' draws and ``baseline`` the baseline's, as ``xarray.DataTree``; ``judgements`` hold
     per guide the table, the importance weights and the verdict. ``fits`` are the fits by guide, empty with
     ``refit=False``. ``health`` says whether the baseline counts, ``how`` in one sentence how it was reached. ``run``
@@ -40,11 +44,17 @@ class Comparison:
     run: Mapping[str, str] = field(default_factory=dict, repr=False)
     reference: Mapping[str, Any] | None = field(default=None, repr=False)
     story: str = field(default="", repr=False)
+    diverged: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "guide"
+    several: bool = False
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
-        """The verdict per guide: ``.level``, ``.reason``, ``.parameter``."""
-        return {name: judgement.verdict for name, judgement in self.judgements.items()}
+        """The verdict per guide: ``.level``, ``.reason``, ``.parameter``. A fit that diverged has level "none"."""
+        from pyro_vae.diagnostics.verdict import Verdict
+
+        found = {name: judgement.verdict for name, judgement in self.judgements.items()}
+        return found | {name: Verdict("none", f"The fit diverged. {why}", None) for name, why in self.diverged.items()}
 
     @property
     def verdict(self) -> str:
@@ -65,7 +75,23 @@ class Comparison:
                 wanted = [key for key in ("mean", "sd", "delta_mean", "sd_ratio") if key in judgement.corrected]
                 table = table.join(judgement.corrected[wanted].add_prefix("corrected_"))
             tables[name] = table
-        return pd.concat(tables, names=["guide", "parameter"])
+        return pd.concat(tables, names=[self.kind, "parameter"])
+
+    def estimators(self) -> pd.DataFrame:
+        """One row per fit: what it reached, on its own scale and on the common one, and what it cost.
+
+        Columns: ``bound`` and ``bound_se``, the fit's own objective; ``elbo`` and ``elbo_se``, the plain ELBO of the
+        fitted guide, from the draws that it is judged by, on which fits with different objectives can be compared;
+        ``khat``; ``level`` of the verdict; ``converged``, ``diverged``; ``steps``, ``ms_per_step`` (the median),
+        ``seconds`` of the steps without ``start_up``, which is what the first step took beyond a usual one (imports,
+        compiling). Nats, NaN where nothing is known. A fit that diverged has no ``elbo``, and its ``bound`` is the last
+        one smoothed. With ``restarts``, steps and times are those of the start that was kept.
+        """
+        import pandas as pd
+
+        from pyro_vae.report.estimators import numbers
+
+        return pd.DataFrame(numbers(self.content())).set_index(self.kind)
 
     def content(self) -> ReportContent:
         """Everything that a report shows."""
@@ -83,6 +109,10 @@ class Comparison:
             histories={name: fit.history for name, fit in self.fits.items()},
             run=dict(self.run),
             reference=None if self.reference is None else dict(self.reference),
+            diverged=dict(self.diverged),
+            kind=self.kind,
+            several=self.several,
+            fits={name: fit.attributes() for name, fit in self.fits.items()},
         )
 
     def to_html(self, path: str | Path) -> Path:
@@ -115,6 +145,8 @@ class Comparison:
             for name, file in file_names(self.posteriors, taken=("baseline",)).items():
                 save(_lean(self.posteriors[name]), part / "draws" / f"{file}.nc")
             self.summary().to_csv(part / "summary.csv")
+            if self.several:
+                self.estimators().to_csv(part / "estimators.csv")
         return Path(folder)
 
 

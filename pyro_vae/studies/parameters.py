@@ -12,8 +12,11 @@ from torch import Tensor, nn
 
 from pyro_vae.errors import ModelError, OptionError
 from pyro_vae.particles import call_arguments, run_model
+from pyro_vae.studies.entries import Entries
 from pyro_vae.training.parameters import seen_parameters
 from pyro_vae.training.randomness import kept_randomness
+
+_TOGETHER = "every guide is fitted together with"
 
 
 @contextmanager
@@ -42,15 +45,16 @@ def look_at_model(model: Callable, data: Any) -> dict[str, Tensor]:
     return seen.leaves
 
 
-def refuse_shared(learned: Mapping[str, Tensor], guides: Mapping[str, Any]) -> None:
-    """A model that learns is another model with every guide that it is fitted with: one baseline cannot serve two.
+def refuse_shared(learned: Mapping[str, Tensor], entries: Entries) -> None:
+    """A model that learns is another model in every fit: one baseline cannot serve two.
 
-    Raises :class:`~pyro_vae.errors.ModelError` naming a parameter in ``learned``, if there are several guides.
+    Raises :class:`~pyro_vae.errors.ModelError` naming a parameter in ``learned``, if there are several entries.
     """
-    if learned and len(guides) > 1:
+    if learned and len(entries.by_name) > 1:
+        each, one = ("every fit has", "guide and estimator") if entries.several else (_TOGETHER, "guide")
         raise ModelError(
-            f"The model learns '{next(iter(learned))}', so every guide is fitted together with a model of its own, "
-            "and no one baseline is right for all. Compare one guide at a time (NUTS then runs at the values that its "
+            f"The model learns '{next(iter(learned))}', so {each} a model of its own, "
+            f"and no one baseline is right for all. Compare one {one} at a time (NUTS then runs at the values that its "
             "fit found), or make it a latent site with a prior."
         )
 

@@ -40,7 +40,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
 
 
 def test_the_table_has_every_figure() -> None:
-    assert {f"plot_{name}" for name in FIGURES} == set(plots.__all__)
+    assert {f"plot_{name}" for name in FIGURES} == {name for name in plots.__all__ if name.startswith("plot_")}
 
 
 @pytest.mark.parametrize("width", WIDTHS)
