@@ -202,8 +202,9 @@ def _lines(
 
 def _another(bound: np.ndarray, elbo: np.ndarray) -> bool:
     """Whether a bound is another quantity than the ELBO and not the same with other noise."""
-    gap = (np.asarray(bound, dtype=float) - np.asarray(elbo, dtype=float)).ravel()
-    gap = gap[np.isfinite(gap)]
+    bound, elbo = (np.asarray(given, dtype=float).ravel() for given in (bound, elbo))
+    both = np.isfinite(bound) & np.isfinite(elbo)
+    gap = bound[both] - elbo[both]
     return len(gap) > 20 and max((gap > 1e-3).mean(), (gap < -1e-3).mean()) > _ONE_SIDE
 
 

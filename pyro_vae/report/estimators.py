@@ -45,19 +45,20 @@ def numbers(content: ReportContent) -> list[dict[str, Any]]:
 
 
 def _numbers(content: ReportContent, name: str) -> dict[str, Any]:
+    gone = name in content.diverged
     fit, judged = content.fits.get(name, {}), content.judgements.get(name)
     history = content.histories.get(name)
     weights = None if judged is None else judged.weights
     return {
         content.kind: name,
-        "bound": fit.get("bound", _NAN),
-        "bound_se": fit.get("bound_se", _NAN),
+        "bound": _NAN if gone else fit.get("bound", _NAN),
+        "bound_se": _NAN if gone else fit.get("bound_se", _NAN),
         "elbo": _NAN if judged is None else judged.elbo,
         "elbo_se": _NAN if judged is None else judged.elbo_se,
         "khat": _NAN if weights is None else weights.khat,
         "level": None if judged is None else judged.verdict.level,
         "converged": bool(fit["converged"]) if fit else None,
-        "diverged": name in content.diverged,
+        "diverged": gone,
         "steps": fit.get("steps", 0),
         **_times(history),
     }

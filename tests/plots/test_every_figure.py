@@ -25,11 +25,14 @@ TAILS = {
     "auto_multivariate_normal": SimpleNamespace(khat=0.63, constant=False),
 }
 HISTORIES = {"auto_normal": trees.history(-33.4), "auto_multivariate_normal": trees.history(-32.2, 5000, 1, 2.7)}
+ESTIMATORS = {"reparameterized": trees.history(-33.4), "score-function:leave-one-out": trees.history(-32, gap=0.9)}
+REACHED = {"reparameterized": plots.Reached(-33.4, 0.01, 0.91)}
 
 WIDTHS = (style.WIDTH, style.NARROW)
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     "bound": lambda schools, **size: plots.plot_bound(HISTORIES, log_evidence=-31.3113, **size),
+    "estimators": lambda schools, **size: plots.plot_estimators(ESTIMATORS, REACHED, log_evidence=-31.3113, **size),
     "forest": lambda schools, **size: plots.plot_forest(schools.posteriors, schools.baseline, **size),
     "marginals": lambda schools, **size: plots.plot_marginals(schools.posteriors, schools.baseline, **size),
     "pair": lambda schools, **size: plots.plot_pair(schools.posteriors, schools.baseline, **size),
@@ -91,6 +94,8 @@ def test_a_figure_that_lacks_what_it_shows_says_so() -> None:
         plots.plot_predictive({"mine": bare}, bare)
     with pytest.raises(OptionError, match="finite bound"):
         plots.plot_bound({"mine": SimpleNamespace(bound=np.full(9, np.nan), seconds=np.arange(9.0))})
+    with pytest.raises(OptionError, match="finite bound"):
+        plots.plot_estimators({"mine": SimpleNamespace(**dict.fromkeys(("bound", "elbo", "seconds"), np.empty(0)))})
     with pytest.raises(OptionError, match="'theta' is not in the draws; they have: z"):
         plots.plot_marginals({"mine": bare}, bare, parameters=["theta"])
     with pytest.raises(OptionError, match="'theta' is not in the draws; they have: z"):

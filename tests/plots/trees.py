@@ -107,9 +107,9 @@ def normal_tree(names: list[str], seed: int = 0, scale: float = 1.0, chains: int
     return build({"posterior": {name: scale * rng.normal(size=(chains, draws)) for name in names}})
 
 
-def history(final: float, steps: int = 3000, seed: int = 0, seconds: float = 2.0) -> SimpleNamespace:
-    """A bound that climbs from -10^4 to ``final``, with noise."""
+def history(final: float, steps: int = 3000, seed: int = 0, seconds: float = 2.0, gap: float = 0.0) -> SimpleNamespace:
+    """A bound that climbs from -10^4 to ``final``, with noise; the ELBO of the same steps lies ``gap`` below."""
     rng = np.random.default_rng(seed)
     at = np.arange(steps)
     bound = final - 1e4 * np.exp(-at / (0.02 * steps)) - 8 * np.exp(-at / (0.15 * steps)) + 0.8 * rng.normal(size=steps)
-    return SimpleNamespace(bound=bound, seconds=seconds * (at + 1) / steps)
+    return SimpleNamespace(bound=bound, elbo=bound - gap, seconds=seconds * (at + 1) / steps)

@@ -28,6 +28,12 @@ def bimodal() -> ReportContent:
 
 
 @pytest.fixture(scope="session")
+def estimators() -> ReportContent:
+    """Gradient estimators, one of which diverged."""
+    return contents.estimators()
+
+
+@pytest.fixture(scope="session")
 def many() -> ReportContent:
     """Sixty parameters with long names, three guides, the first of them right."""
     return contents.many()

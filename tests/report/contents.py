@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -105,6 +106,30 @@ def many(parameters: int = 60, guides: int = 3) -> ReportContent:
         health=check_baseline(baseline),
         how="NUTS with nutpie, 4 chains.",
         histories={name: SimpleNamespace(**vars(trees.history(-1234.5 - i))) for i, name in enumerate(posteriors)},
+    )
+
+
+def estimators() -> ReportContent:
+    """Four gradient estimators on eight schools: two guides of theirs, one without a known ELBO, one that diverged."""
+    schools = eight_schools()
+    given = dict(zip(("reparameterized", "score-function:leave-one-out"), schools.posteriors.values(), strict=True))
+    given["dreg"] = given["reparameterized"]
+    histories = {name: trees.history(-33.4, seed=i, gap=i / 4) for i, name in enumerate(given)}
+    histories["auto_low_rank / exploding"] = trees.history(-33.4, steps=30)
+    health = check_baseline(schools.baseline)
+    attributes = {"bound": -33.4161, "bound_se": 0.0123, "converged": 1, "steps": 3000, "seconds": 2.0}
+    return replace(
+        schools,
+        judgements={
+            name: judge(name, tree, schools.baseline, histories[name].bound, health=health)
+            for name, tree in given.items()
+        },
+        posteriors=given,
+        histories=histories,
+        kind="estimator",
+        several=True,
+        fits=dict.fromkeys(histories, attributes),
+        diverged={"auto_low_rank / exploding": "The bound became NaN or infinite at step 30. At fault: site 'tau'."},
     )
 
 

@@ -43,7 +43,10 @@ onmessage = (event) => document.body.setAttribute("data-found", event.data);
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")
-@pytest.mark.parametrize(("name", "width"), [("schools", 1280), ("schools", 390), ("many", 1280), ("many", 390)])
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("schools", 1280), ("schools", 390), ("many", 1280), ("many", 390), ("estimators", 1280), ("estimators", 390)],
+)
 def test_nothing_runs_out_of_the_page(name: str, width: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     content: ReportContent = request.getfixturevalue(name)
     page = write_html(content, tmp_path / "report.html")

@@ -17,7 +17,7 @@ from tests.plots.looks import assert_readable
 
 def test_every_figure_is_drawn_once(schools: ReportContent) -> None:
     figures = all_figures(schools)
-    assert list(figures) == [caption.name for caption in CAPTIONS]
+    assert list(figures) == [caption.name for caption in CAPTIONS if caption.name != "estimators"]
     assert all(figure is again for figure, again in zip(figures.values(), all_figures(schools).values(), strict=True))
 
 

@@ -18,7 +18,7 @@ def printed(content: ReportContent, encoding: str = "utf-8", **options: object) 
     return raw.getvalue().decode(encoding)
 
 
-@pytest.mark.parametrize("name", ["schools", "bimodal", "many"])
+@pytest.mark.parametrize("name", ["schools", "bimodal", "many", "estimators"])
 def test_it_fits_80_columns_and_is_plain_when_piped(name: str, request: pytest.FixtureRequest) -> None:
     text = printed(request.getfixturevalue(name))
     assert max(len(line) for line in text.splitlines()) <= 80
