@@ -102,10 +102,45 @@ def test_a_bad_program_is_exit_code_2_one_message_and_no_file(
     assert {path.name for path in tmp_path.iterdir()} <= {"mine.py", "__pycache__"}
 
 
+DISCRETE = """import pyro, torch
+import pyro.distributions as dist
+
+def load():
+    return {"y": torch.tensor([1.0, 2.0])}
+
+def model(y):
+    switch = pyro.sample("switch", dist.Bernoulli(0.3))
+    with pyro.plate("row", 2):
+        pyro.sample("y", dist.Normal(switch, 1.0), obs=y)
+
+def guide(y):
+    pyro.sample("switch", dist.Bernoulli(logits=pyro.param("logit", torch.tensor(0.0))))
+"""
+
+
+def test_an_estimator_that_cannot_take_a_site_is_found_out_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(DISCRETE)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", "mine.py", "--estimator", "vimco,reparameterized", "--quiet"]) == 2
+    err = words(capsys.readouterr().err)
+    assert "pyro-vae: 'reparameterized': Reparameterized needs reparameterised sites" in err
+    assert "at 'switch'" in err
+    assert "Of the estimators given, these can take 'guide': vimco." in err
+    assert not (tmp_path / "mine-report").exists()
+
+
 BAD_OPTIONS = {
     "unknown program": (["compare", "eight_school"], "Nearest: eight_schools"),
     "unknown guide": (["compare", "bimodal", "--guide", "auto_norma"], "Nearest: auto_normal"),
     "unknown estimator": (["compare", "bimodal", "--estimator", "reparam"], "Nearest: reparameterized"),
+    "unknown estimator of several": (["compare", "bimodal", "--estimator", "dreg,reparam"], "Nearest: reparameterized"),
+    "an estimator twice": (["compare", "bimodal", "--estimator", "dreg,dreg"], "'dreg' is there twice"),
+    "several with too few particles": (
+        ["compare", "bimodal", "--estimator", "dreg,vimco", "--particles", "1"],
+        "'vimco': VIMCO(pathwise=False) needs num_particles >= 2, got 1",
+    ),
     "unknown estimator of fit": (["fit", "bimodal", "--estimator", "reparam"], "Nearest: reparameterized"),
     "no exact draws": (["compare", "eight_schools", "--baseline", "reference"], "has no exact draws"),
     "no such baseline": (["compare", "bimodal", "--baseline", "no_such.nc"], "no_such.nc: there is no such file"),

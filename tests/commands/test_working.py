@@ -36,6 +36,35 @@ def test_compare_prints_the_verdict_and_writes_the_folder(
     assert load(folder / "draws" / "auto_normal.nc")["posterior"]["x"].shape == (1, 2000)
 
 
+def test_compare_of_estimators_prints_both_tables_and_writes_the_third(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    said = ["compare", "bimodal", "--estimator", "reparameterized, dreg", "--steps", "300", "--guide-draws", "2000"]
+    assert cli.main([*said, "--quiet", "--out", str(tmp_path / "report"), "--fail-on", "untrusted"]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert fits_80_columns("\n".join(line for line in out.splitlines() if str(tmp_path) not in line))
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[0] == "estimator own bound ELBO k-hat verdict"
+    assert any(line.startswith(("dreg yes", "dreg no")) for line in lines)
+    assert {"report.html", "estimators.csv"} <= {path.name for path in (tmp_path / "report").iterdir()}
+    assert load(tmp_path / "report" / "draws" / "dreg.nc")["posterior"]["x"].shape == (1, 2000)
+
+
+def test_nuts_does_not_run_beside_estimators_whose_time_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def never(*args: object) -> None:
+        raise AssertionError("NUTS was started beside the fits")
+
+    monkeypatch.setattr(compare, "nuts_alongside", never)
+    assert cli.main(["compare", "bimodal", "--estimator", "iwae,drek", "--quiet"]) == 2
+    with pytest.raises(AssertionError, match="beside the fits"):
+        cli.main(["compare", "bimodal", "--estimator", "drek", "--quiet"])
+
+
 @pytest.mark.parametrize(
     ("level", "fail_on", "failed"),
     [

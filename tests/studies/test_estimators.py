@@ -11,6 +11,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro.infer.autoguide import AutoNormal
 from pyro.nn import PyroModule, PyroParam
 from torch import Tensor
 
@@ -114,6 +115,14 @@ def test_a_guide_that_is_a_module_starts_each_fit_where_it_was_and_is_left_there
     assert found.fits["b"].params["loc"].item() == pytest.approx(1.5, abs=0.2)
     draws = found.posteriors["a"]["posterior"]["z"]
     assert float(draws.mean()) == pytest.approx(1.5, abs=0.2)
+
+
+def test_an_autoguide_that_was_never_called_starts_each_fit_at_the_same_place() -> None:
+    found = pv.compare(
+        model, DATA, guides=AutoNormal(model), estimator={"a": "reparameterized", "b": pv.Reparameterized()},
+        baseline=exact(), seed=0, **{**QUICK, "steps": 60},
+    )  # fmt: skip
+    assert (found.fits["a"].history.bound == found.fits["b"].history.bound).all()
 
 
 def test_a_net_inside_a_function_starts_each_fit_where_it_was() -> None:
