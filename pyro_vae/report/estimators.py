@@ -19,7 +19,7 @@ _NAN = float("nan")
 class EstimatorRow:
     """A fit in words: every field is ready to be shown, empty where nothing is known.
 
-    ``level`` is that of the verdict, or "diverged".
+    ``bound`` begins with ≤ if it is an upper bound. ``level`` is that of the verdict, or "diverged".
     """
 
     name: str
@@ -59,6 +59,7 @@ def _numbers(content: ReportContent, name: str) -> dict[str, Any]:
         "level": None if judged is None else judged.verdict.level,
         "converged": bool(fit["converged"]) if fit else None,
         "diverged": gone,
+        "upper_bound": bool(fit.get("upper_bound")),
         "steps": fit.get("steps", 0),
         **_times(history),
     }
@@ -80,7 +81,7 @@ def _row(name: str, entry: dict[str, Any]) -> EstimatorRow:
     converged = {True: "yes", False: "no", None: ""}[entry["converged"]]
     return EstimatorRow(
         name=name,
-        bound=_known(with_error(entry["bound"], entry["bound_se"])),
+        bound="≤ " * entry["upper_bound"] + _known(with_error(entry["bound"], entry["bound_se"])),
         elbo=_known(with_error(entry["elbo"], entry["elbo_se"])),
         khat=_known(decimal(entry["khat"])),
         level="diverged" if entry["diverged"] else entry["level"] or "",

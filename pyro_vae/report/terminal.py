@@ -26,7 +26,7 @@ _CLOCK = (
 )
 _STYLES = {"trusted": "bold green", "reweight": "bold yellow", "untrusted": "bold red", "diverged": "bold red"}
 _WORDS = {"none": "no verdict"}
-_ASCII = str.maketrans({"−": "-", "±": "+-", "–": "-", "∞": "inf"})
+_ASCII = str.maketrans({"−": "-", "±": "+-", "–": "-", "∞": "inf", "≤": "<="})
 
 
 def print_report(content: ReportContent, console: Console | None = None) -> None:

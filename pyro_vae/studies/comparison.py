@@ -82,10 +82,10 @@ class Comparison:
 
         Columns: ``bound`` and ``bound_se``, the fit's own objective; ``elbo`` and ``elbo_se``, the plain ELBO of the
         fitted guide, from the draws that it is judged by, on which fits with different objectives can be compared;
-        ``khat``; ``level`` of the verdict; ``converged``, ``diverged``; ``steps``, ``ms_per_step`` (the median),
-        ``seconds`` of the steps without ``start_up``, which is what the first step took beyond a usual one (imports,
-        compiling). Nats, NaN where nothing is known. A fit that diverged has no ``bound`` and no ``elbo``. With
-        ``restarts``, steps and times are those of the start that was kept.
+        ``khat``; ``level`` of the verdict; ``converged``, ``diverged``; ``upper_bound``, whether ``bound`` is one;
+        ``steps``, ``ms_per_step`` (the median), ``seconds`` of the steps without ``start_up``, which is what the first
+        step took beyond a usual one (imports, compiling). Nats, NaN where nothing is known. A fit that diverged has no
+        ``bound`` and no ``elbo``. With ``restarts``, steps and times are those of the start that was kept.
         """
         import pandas as pd
 

@@ -36,6 +36,12 @@ def test_a_fit_that_diverged_has_neither_bound_nor_verdict(estimators: ReportCon
     assert (row.name, row.level, row.converged, row.bound, row.elbo, row.khat) == (BAD, "diverged", "no", "", "", "")
 
 
+def test_an_upper_bound_is_marked(estimators: ReportContent) -> None:
+    upper = replace(estimators, fits={name: {**fit, "upper_bound": 1} for name, fit in estimators.fits.items()})
+    assert estimator_rows(upper)[0].bound == "≤ −33.416 ± 0.012"
+    assert "<= -33.416 +- 0.012" in printed(upper, "ascii")
+
+
 def test_what_is_not_known_stays_empty(estimators: ReportContent) -> None:
     bare = replace(estimators, fits={}, histories={}, judgements={}, diverged={})
     row = estimator_rows(bare)[0]
