@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyro.infer
+from torch import nn
 
 from pyro_vae.catalogue import Program
 from pyro_vae.elbo import TraceELBO
@@ -26,7 +27,13 @@ class Entry:
 
     def objective(self) -> Any:
         """The estimator for one fit. An ELBO learns and remembers (a baseline, say), so each fit has a copy."""
-        return copy.copy(self.estimator) if isinstance(self.estimator, pyro.infer.ELBO) else self.estimator
+        if not isinstance(self.estimator, pyro.infer.ELBO):
+            return self.estimator
+        own = copy.copy(self.estimator)
+        for name, value in vars(own).items():
+            if isinstance(value, nn.Module):
+                setattr(own, name, copy.deepcopy(value))
+        return own
 
 
 @dataclass(frozen=True)

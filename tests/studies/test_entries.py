@@ -6,6 +6,7 @@ from typing import Any
 
 import pyro
 import pytest
+import torch
 
 import pyro_vae as pv
 from pyro_vae.studies.entries import entries_of
@@ -83,3 +84,6 @@ def test_an_elbo_is_copied_for_each_fit_because_it_remembers() -> None:
     (entry,) = entries_of(None, {"a": elbo}, program_of("funnel")).by_name.values()
     assert entry.objective() is not elbo
     assert entry.objective().estimator == elbo.estimator
+    elbo.control = torch.nn.BatchNorm1d(1)  # what an ELBO that was used before has learnt
+    entry.objective().control.running_mean.fill_(7.0)
+    assert elbo.control.running_mean.item() == 0
