@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import pyro_vae as pv
+from pyro_vae.catalogue import Program
 from pyro_vae.studies.entries import entries_of
 from pyro_vae.studies.inputs import program_of
 
@@ -34,7 +35,7 @@ def test_with_several_and_no_guide_there_is_one_guide() -> None:
 
 
 def test_a_programs_first_guide_comes_before_the_automatic_one() -> None:
-    program = pv.catalogue.Program("mine", None, model=lambda: None, guides={"first": print, "second": print})
+    program = Program("mine", None, model=lambda: None, guides={"first": print, "second": print})
     entries = entries_of(None, ["iwae", "dreg"], program)
     assert {entry.guide_name for entry in entries.by_name.values()} == {"first"}
 

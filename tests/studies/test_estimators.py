@@ -16,6 +16,8 @@ from pyro.nn import PyroModule, PyroParam
 from torch import Tensor
 
 import pyro_vae as pv
+from pyro_vae.estimators import Estimate
+from pyro_vae.report import print_report
 from pyro_vae.studies import comparing
 from tests.studies.test_comparing import DATA, QUICK, exact, guide, model
 
@@ -196,7 +198,7 @@ class Exploding(pv.Reparameterized):
         estimate = super().__call__(particles, control)
         if torch.is_grad_enabled():
             steps.append(1)
-        return pv.estimators.Estimate(estimate.guide_loss, estimate.bound * (np.nan if len(steps) > 19 else 1.0))
+        return Estimate(estimate.guide_loss, estimate.bound * (np.nan if len(steps) > 19 else 1.0))
 
 
 steps: list[int] = []
@@ -221,7 +223,7 @@ def test_a_fit_that_diverges_is_reported_and_the_others_go_on(tmp_path: Path, ca
     folder = found.save(tmp_path / "out")
     assert "The fit diverged" in (folder / "report.html").read_text()
     assert {path.stem for path in (folder / "draws").iterdir()} == {"baseline", "good"}
-    pv.report.print_report(found.content())
+    print_report(found.content())
     words = " ".join(capsys.readouterr().out.split())
     assert "diverged" in words
     assert "bad: no verdict. The fit diverged. The bound became NaN" in words
