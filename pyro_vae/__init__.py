@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyro_vae.estimators import RELAX as RELAX
     from pyro_vae.estimators import VIMCO as VIMCO
     from pyro_vae.estimators import AnalyticKL as AnalyticKL
+    from pyro_vae.estimators import ClosedFormEntropy as ClosedFormEntropy
     from pyro_vae.estimators import DisARM as DisARM
     from pyro_vae.estimators import DReG as DReG
     from pyro_vae.estimators import MeasureValued as MeasureValued
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 _HOME = {
     "ARM": "estimators",
     "AnalyticKL": "estimators",
+    "ClosedFormEntropy": "estimators",
     "Comparison": "studies",
     "DReG": "estimators",
     "DataError": "errors",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.base import Estimator as Estimator
     from pyro_vae.estimators.baselines import MovingAverage as MovingAverage
     from pyro_vae.estimators.baselines import Network as Network
+    from pyro_vae.estimators.closed_form_entropy import ClosedFormEntropy as ClosedFormEntropy
     from pyro_vae.estimators.disarm import DisARM as DisARM
     from pyro_vae.estimators.dreg import DReG as DReG
     from pyro_vae.estimators.iwae import IWAE as IWAE
@@ -28,6 +29,7 @@ _HOME = {
     "ARM": "arm",
     "AnalyticKL": "analytic_kl",
     "Claims": "base",
+    "ClosedFormEntropy": "closed_form_entropy",
     "DReG": "dreg",
     "DisARM": "disarm",
     "Estimate": "base",

@@ -14,11 +14,11 @@ from pyro_vae.particles.data import Factor, Particles, Site, sum_to
 
 @dataclass(frozen=True)
 class Cost:
-    """One signed term of the bound: + log p, - log q, or - KL of a site and those that it ``covers``."""
+    """One signed term of the bound: + log p, - log q, - KL of a site and those that it ``covers``, or + its entropy."""
 
     sign: float
     factor: Factor
-    kind: Literal["p", "q", "kl"]
+    kind: Literal["p", "q", "kl", "entropy"]
     site: str
     covers: tuple[str, ...] = ()
 
@@ -28,9 +28,11 @@ class Cost:
 
     def influenced_by(self, site: Site) -> bool:
         """Whether the site's value can change this term; True where that is not known."""
+        if self.kind in ("kl", "entropy") and site.name == self.site:
+            return False  # integrated over: a function of the site's parents
         if site.downstream is None:
             return True
-        kinds = ("p", "q") if self.kind == "kl" else (self.kind,)
+        kinds = {"kl": ("p", "q"), "entropy": ("q",)}.get(self.kind, (self.kind,))
         return any((kind, name) in site.downstream for kind in kinds for name in (self.site, *self.covers))
 
 
@@ -51,6 +53,13 @@ def closed_form_costs(particles: Particles) -> list[Cost]:
     return [
         Cost(-1.0, site.kl, "kl", site.name, site.kl_covers) for site in closed if site.kl is not None
     ] + sampled_costs(particles, covered)
+
+
+def entropy_costs(particles: Particles) -> list[Cost]:
+    """log p of every site, the guide's entropies where there are some, and -log q of its other sites."""
+    return [
+        Cost(1.0, site.entropy, "entropy", site.name) for site in particles.sites.values() if site.entropy is not None
+    ] + [cost for cost in sampled_costs(particles) if cost.kind == "p" or particles[cost.site].entropy is None]
 
 
 def cost_of(site: Site, costs: Sequence[Cost]) -> Tensor:

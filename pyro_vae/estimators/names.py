@@ -9,6 +9,7 @@ from pyro_vae.errors import OptionError
 from pyro_vae.estimators.analytic_kl import AnalyticKL
 from pyro_vae.estimators.arm import ARM
 from pyro_vae.estimators.base import Estimator
+from pyro_vae.estimators.closed_form_entropy import ClosedFormEntropy
 from pyro_vae.estimators.disarm import DisARM
 from pyro_vae.estimators.dreg import DReG
 from pyro_vae.estimators.iwae import IWAE
@@ -39,6 +40,7 @@ BY_NAME: dict[str, Estimator] = {
     "relax": RELAX(),
     "relax:free": RELAX(relaxed=False),
     "measure-valued": MeasureValued(),
+    "closed-form-entropy": ClosedFormEntropy(),
 }
 
 

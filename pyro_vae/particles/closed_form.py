@@ -1,4 +1,4 @@
-"""``Pass.KL``: KL(q || p) of a site in closed form, where torch or Pyro has a rule."""
+"""``Pass.KL`` and ``Pass.ENTROPY``: KL(q || p) and entropies in closed form, where torch or Pyro has a rule."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from torch import Tensor
 from torch.distributions import (
     ComposeTransform,
     Distribution,
+    ExponentialFamily,
     TransformedDistribution,
     biject_to,
     kl_divergence,
 )
 
-from pyro_vae.particles.data import Particles, Site
+from pyro_vae.particles.data import Particles, Site, with_fields
+from pyro_vae.particles.handlers import is_delta
 from pyro_vae.particles.packing import make_factor
 from pyro_vae.particles.runs import Run
 
@@ -35,6 +37,35 @@ def add_closed_form_kl(particles: Particles, run: Run, allowed: Mapping[str, tup
             kl_covers=tuple(other for other in covers if other != name),
         )
     return replace(particles, sites=sites)
+
+
+def add_entropies(particles: Particles, run: Run) -> Particles:
+    """The same table, with ``entropy`` filled in where the guide's distribution knows its own.
+
+    No condition on the guide is needed: log q(z | parents) averages to minus the entropy at any parents, and the
+    entropy is a live function of them.
+    """
+    fields = {}
+    for name, site in run.guide.items():
+        entropy = None if site["is_observed"] else _entropy(site["fn"])
+        if entropy is not None:
+            factor = make_factor(site, run.particle_dim, run.num_particles, log_prob=entropy)
+            fields[name] = {"entropy": factor}
+    return with_fields(particles, fields)
+
+
+def _entropy(q: Any) -> Tensor | None:
+    """The differentiable entropy, ``[*batch]``; None where there is none."""
+    base = q
+    while type(base).__name__ == "Independent":
+        base = base.base_dist
+    # torch's rule for exponential families detaches the parameters: its value is right and its gradient zero
+    if is_delta(q) or getattr(type(base), "entropy", None) in (None, ExponentialFamily.entropy):
+        return None
+    try:
+        return q.entropy()
+    except NotImplementedError:
+        return None
 
 
 def _closed_form(q: Distribution, p: Distribution, *, unconstrained: bool) -> Tensor | None:

@@ -26,6 +26,7 @@ class Pass(enum.Enum):
     PARAMETERS = "the live parameters of each guide site's distribution, and log q's derivatives by them"
     KL = "KL(q || p) of a site in closed form, where a rule exists and the conditioning allows it"
     RERUN = "guide and model at other values of a guide site, its ancestors kept, its descendants drawn anew"
+    ENTROPY = "the entropy of a guide site's distribution in closed form, where there is one"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class Site:
     ``deterministic`` marks a Delta in the guide: its value is a function of other sites and parameters, so it has no
     score. ``kl`` is KL(q || p), ``[K, *plates]``, when
     :attr:`Pass.KL` was asked for and holds; it stands for the site's ``log_q - log_p`` and, for an autoguide's
-    ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too. ``downstream``
+    ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too. ``entropy``
+    (:attr:`Pass.ENTROPY`), ``[K, *plates]``, stands for the site's own ``-log_q``. ``downstream``
     (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
     None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a function of, ``[K,
     *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline: ``infer={"baseline_input": x}``.
@@ -123,6 +125,7 @@ class Site:
     log_q_frozen: Factor | None = None
     kl: Factor | None = None
     kl_covers: tuple[str, ...] = ()
+    entropy: Factor | None = None
     downstream: frozenset[tuple[str, str]] | None = None
     parameters: Mapping[str, Tensor] = field(default_factory=dict)
     scores: Mapping[str, Tensor] = field(default_factory=dict)
@@ -152,7 +155,7 @@ class Rerun(Protocol):
         ...
 
 
-FACTORS = ("log_p", "log_q", "log_p_frozen", "log_q_frozen", "kl")  # the fields of a site that are factors
+FACTORS = ("log_p", "log_q", "log_p_frozen", "log_q_frozen", "kl", "entropy")  # the fields of a site that are factors
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pyro.poutine.replay_messenger import ReplayMessenger
 from torch import Tensor, nn
 
 from pyro_vae.errors import EstimatorError
-from pyro_vae.particles.closed_form import add_closed_form_kl
+from pyro_vae.particles.closed_form import add_closed_form_kl, add_entropies
 from pyro_vae.particles.data import Particles, Pass, with_fields
 from pyro_vae.particles.handlers import is_delta
 from pyro_vae.particles.packing import make_factor
@@ -30,6 +30,8 @@ def add_passes(
     """The table with what ``passes`` ask for filled in."""
     if Pass.KL in passes:
         particles = add_closed_form_kl(particles, run, plan.closed_form)
+    if Pass.ENTROPY in passes:
+        particles = add_entropies(particles, run)
     if Pass.DOWNSTREAM in passes:
         particles = with_fields(particles, {name: {"downstream": terms} for name, terms in plan.downstream.items()})
     if Pass.PARAMETERS in passes:

@@ -84,6 +84,7 @@ def _latent(
         log_q=Factor(log_q, plates),
         reparameterised=q.has_rsample and not stop,
         kl=Factor(kl_divergence(q, prior).expand(shape), plates) if Pass.KL in passes and prior else None,
+        entropy=Factor(q.entropy().expand(log_q.shape), plates) if Pass.ENTROPY in passes else None,
         baseline_input=torch.tensor([0.3, -1.0], dtype=value.dtype),
         parameters=live if asked else {},
         scores=dict(zip(names, scores, strict=True)) if asked else {},

@@ -13,6 +13,7 @@ from pyro_vae.estimators import (
     REBAR,
     RELAX,
     AnalyticKL,
+    ClosedFormEntropy,
     DisARM,
     Estimator,
     MeasureValued,
@@ -52,6 +53,7 @@ class Case:
 CASES = [
     Case(Reparameterized(), "Normal"),
     Case(AnalyticKL()),
+    Case(ClosedFormEntropy()),
     Case(StickingTheLanding(), "Normal"),
     Case(ScoreFunction()),
     Case(ScoreFunction(pathwise=True)),
