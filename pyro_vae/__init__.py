@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyro_vae.errors import PyroVaeError as PyroVaeError
     from pyro_vae.errors import SamplerError as SamplerError
     from pyro_vae.estimators import ARM as ARM
+    from pyro_vae.estimators import CUBO as CUBO
     from pyro_vae.estimators import IWAE as IWAE
     from pyro_vae.estimators import REBAR as REBAR
     from pyro_vae.estimators import RELAX as RELAX
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pyro_vae.estimators import Reparameterized as Reparameterized
     from pyro_vae.estimators import ScoreFunction as ScoreFunction
     from pyro_vae.estimators import StickingTheLanding as StickingTheLanding
+    from pyro_vae.estimators import TailAdaptive as TailAdaptive
+    from pyro_vae.estimators import WakeWake as WakeWake
     from pyro_vae.mcmc import nuts as nuts
     from pyro_vae.particles import draw as draw
     from pyro_vae.posterior import sample_posterior as sample_posterior
@@ -50,6 +53,7 @@ __version__ = "0.1.0"
 _HOME = {
     "ARM": "estimators",
     "AnalyticKL": "estimators",
+    "CUBO": "estimators",
     "ClosedFormEntropy": "estimators",
     "Comparison": "studies",
     "DReG": "estimators",
@@ -74,8 +78,10 @@ _HOME = {
     "SamplerError": "errors",
     "ScoreFunction": "estimators",
     "StickingTheLanding": "estimators",
+    "TailAdaptive": "estimators",
     "TraceELBO": "elbo",
     "VIMCO": "estimators",
+    "WakeWake": "estimators",
     "compare": "studies",
     "draw": "particles",
     "fit": "training",

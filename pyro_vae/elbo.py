@@ -135,20 +135,20 @@ class TraceELBO(pyro.infer.ELBO):
         return self.control
 
     def differentiable_loss(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Tensor:
-        """A scalar whose gradient is the estimator's and whose value is -bound."""
+        """A scalar whose gradient is the estimator's; its value is -bound, or the bound where it is an upper one."""
         return self.estimate(model, guide, *args, **kwargs).loss()
 
     def loss_and_grads(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> float:
-        """Backpropagate one estimate; returns -bound."""
+        """Backpropagate one estimate; returns the loss's value."""
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
         if loss.requires_grad:
             loss.backward(retain_graph=self.retain_graph)
         return loss.item()
 
     def loss(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> float:
-        """-bound, without gradients."""
+        """The loss's value, without gradients."""
         with torch.no_grad():
-            return -self.estimate(model, guide, *args, **kwargs).bound.item()
+            return self.estimate(model, guide, *args, **kwargs).value.item()
 
     def _get_trace(self, model: Callable, guide: Callable, args: tuple, kwargs: dict) -> tuple[Any, Any]:
         """The two traces of one run, for tools that ask an ELBO for them."""

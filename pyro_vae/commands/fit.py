@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     say(f"{name}, fitted to {program.name} in {result.seconds:.1f} s: {result.reason}.")
     say(f"Estimator {result.estimator!r}, {result.num_particles} particles.")
-    say(f"Bound {result.bound:.3f} ± {result.bound_se:.3f} nats.\n\n")
+    say(f"{'Upper bound' if result.upper_bound else 'Bound'} {result.bound:.3f} ± {result.bound_se:.3f} nats.\n\n")
     print_parameters(tree, chains=False)
     if arguments.save is not None:
         say(f"The fit: {result.save(arguments.save)}")

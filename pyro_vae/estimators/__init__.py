@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.baselines import MovingAverage as MovingAverage
     from pyro_vae.estimators.baselines import Network as Network
     from pyro_vae.estimators.closed_form_entropy import ClosedFormEntropy as ClosedFormEntropy
+    from pyro_vae.estimators.cubo import CUBO as CUBO
     from pyro_vae.estimators.disarm import DisARM as DisARM
     from pyro_vae.estimators.dreg import DReG as DReG
     from pyro_vae.estimators.iwae import IWAE as IWAE
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.reparameterized import Reparameterized as Reparameterized
     from pyro_vae.estimators.score_function import ScoreFunction as ScoreFunction
     from pyro_vae.estimators.sticking_the_landing import StickingTheLanding as StickingTheLanding
+    from pyro_vae.estimators.tail_adaptive import TailAdaptive as TailAdaptive
     from pyro_vae.estimators.vimco import VIMCO as VIMCO
+    from pyro_vae.estimators.wake_wake import WakeWake as WakeWake
 
 _HOME = {
     "ARM": "arm",
     "AnalyticKL": "analytic_kl",
+    "CUBO": "cubo",
     "Claims": "base",
     "ClosedFormEntropy": "closed_form_entropy",
     "DReG": "dreg",
@@ -44,7 +48,9 @@ _HOME = {
     "Reparameterized": "reparameterized",
     "ScoreFunction": "score_function",
     "StickingTheLanding": "sticking_the_landing",
+    "TailAdaptive": "tail_adaptive",
     "VIMCO": "vimco",
+    "WakeWake": "wake_wake",
     "by_name": "names",
     "name_of": "names",
 }

@@ -18,7 +18,8 @@ class Claims:
     """What an estimator promises; one test holds every estimator to it.
 
     ``unbiased``: its mean gradient is the gradient of the objective that ``bound`` estimates. ``bound``: that
-    objective is a lower bound on the log evidence. ``shift_invariant``: a constant added to log p leaves every single
+    objective is a lower bound on the log evidence. ``upper_bound``: it is an upper bound, and is minimised.
+    ``shift_invariant``: a constant added to log p leaves every single
     gradient as it is. ``zero_variance_at_posterior``: the guide's gradient is exactly zero once q is the posterior.
     """
 
@@ -26,6 +27,7 @@ class Claims:
     bound: bool = True
     shift_invariant: bool = False
     zero_variance_at_posterior: bool = False
+    upper_bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Estimate:
 
     ``guide_loss`` is what reaches the guide, through samples and log q. ``model_loss`` is what reaches the model,
     through log p at stopped values; None when ``guide_loss`` carries both with the same weights. ``bound`` is the
-    objective's value, detached. All are scalars summed over data at full-data scale, in nats.
+    objective's value, detached; ``upper_bound`` says that smaller is better. All are scalars summed over data at
+    full-data scale, in nats.
     """
 
     guide_loss: Tensor
@@ -42,6 +45,7 @@ class Estimate:
     model_loss: Tensor | None = None
     control_loss: Tensor | None = None
     control_state: Mapping[str, Tensor] = field(default_factory=dict)
+    upper_bound: bool = False
 
     @classmethod
     def of_mean(cls, log_w: Tensor) -> Estimate:
@@ -49,13 +53,18 @@ class Estimate:
         mean = log_w.mean()
         return cls(-mean, mean.detach())
 
+    @property
+    def value(self) -> Tensor:
+        """What is minimised, detached: -bound, or the bound itself where it is an upper one."""
+        return self.bound if self.upper_bound else -self.bound
+
     def loss(self) -> Tensor:
-        """One scalar to call ``backward`` on: its gradient is the losses', its value is -bound."""
+        """One scalar to call ``backward`` on: its gradient is the losses', its value is :attr:`value`."""
         surrogate = self.guide_loss
         for further in (self.model_loss, self.control_loss):
             if further is not None:
                 surrogate = surrogate + further
-        return surrogate - surrogate.detach() - self.bound
+        return surrogate - surrogate.detach() + self.value
 
 
 class Estimator(ABC):

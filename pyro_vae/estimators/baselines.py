@@ -43,8 +43,8 @@ class Baseline(ABC):
 
 def _plain(site: Site, advantage: Tensor) -> Tensor:
     """Score times advantage, summed over plates and averaged over particles."""
-    assert site.log_q is not None  # only sites of the guide are scored
-    return (site.log_q.log_prob * advantage).sum() / advantage.shape[0]
+    assert site.score is not None  # only sites of the guide are scored
+    return (site.score.log_prob * advantage).sum() / advantage.shape[0]
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class Optimal(Baseline):
 
     def score(self, site: Site, cost: Tensor, control: Any) -> Scored:
         """The term, one coefficient for each element of each parameter."""
-        assert site.log_q is not None  # only sites of the guide are scored
-        if not site.log_q.log_prob.requires_grad:
+        assert site.score is not None  # only sites of the guide are scored
+        if not site.score.log_prob.requires_grad:
             return Scored(torch.zeros((), dtype=cost.dtype))
         if not site.parameters:
             raise EstimatorError(

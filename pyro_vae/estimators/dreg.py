@@ -9,7 +9,7 @@ from torch import nn
 
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, refuse_sites
 from pyro_vae.estimators.score_function import scored_sites
-from pyro_vae.estimators.weights import log_weights, renyi_bound, shared_frame
+from pyro_vae.estimators.weights import log_weights, model_path, renyi_bound, shared_frame, unweighted_score
 from pyro_vae.particles.data import Particles, Pass
 
 
@@ -49,17 +49,13 @@ class DReG(Estimator):
         log_w = log_weights(particles, frame).detach()
         weights = torch.softmax(log_w, 0)
         through_samples = log_weights(particles, frame, log_p="log_p_frozen", log_q="log_q_frozen")
-        # live less frozen: the value is zero and only the path through the model's own parameters is left
-        own = torch.stack(
-            [
-                frame.rows(site.log_p) - frame.rows(site.log_p_frozen)
-                for site in particles.sites.values()
-                if site.log_p is not None and site.log_p_frozen is not None
-            ]
-        ).sum(0)
+        guide = (weights**2 * through_samples).sum()
+        excess = unweighted_score(particles, frame)
+        if excess is not None:
+            guide = guide + (weights * excess).sum()
         bound = renyi_bound(log_w).sum()
         return Estimate(
-            guide_loss=-frame.scale * (weights**2 * through_samples).sum(),
-            model_loss=-frame.scale * (weights * own).sum(),
+            guide_loss=-frame.scale * guide,
+            model_loss=-frame.scale * (weights * model_path(particles, frame)).sum(),
             bound=frame.scale * bound,
         )

@@ -10,6 +10,7 @@ from pyro_vae.estimators.analytic_kl import AnalyticKL
 from pyro_vae.estimators.arm import ARM
 from pyro_vae.estimators.base import Estimator
 from pyro_vae.estimators.closed_form_entropy import ClosedFormEntropy
+from pyro_vae.estimators.cubo import CUBO
 from pyro_vae.estimators.disarm import DisARM
 from pyro_vae.estimators.dreg import DReG
 from pyro_vae.estimators.iwae import IWAE
@@ -20,7 +21,9 @@ from pyro_vae.estimators.renyi import Renyi
 from pyro_vae.estimators.reparameterized import Reparameterized
 from pyro_vae.estimators.score_function import ScoreFunction
 from pyro_vae.estimators.sticking_the_landing import StickingTheLanding
+from pyro_vae.estimators.tail_adaptive import TailAdaptive
 from pyro_vae.estimators.vimco import VIMCO
+from pyro_vae.estimators.wake_wake import WakeWake
 
 BY_NAME: dict[str, Estimator] = {
     "reparameterized": Reparameterized(),
@@ -41,6 +44,9 @@ BY_NAME: dict[str, Estimator] = {
     "relax:free": RELAX(relaxed=False),
     "measure-valued": MeasureValued(),
     "closed-form-entropy": ClosedFormEntropy(),
+    "tail-adaptive": TailAdaptive(),
+    "cubo": CUBO(),
+    "wake-wake": WakeWake(),
 }
 
 

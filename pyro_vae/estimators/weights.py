@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from pyro_vae.errors import EstimatorError
 from pyro_vae.estimators.base import Estimate
 from pyro_vae.estimators.score_function import scored_sites
-from pyro_vae.particles.data import Factor, Particles, Plate
+from pyro_vae.particles.data import Factor, Particles, Plate, Site
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,42 @@ def log_weights(particles: Particles, frame: SharedFrame, log_p: str = "log_p", 
     return torch.stack(terms).sum(0)
 
 
+def weighted_sum(factors: Iterable[Factor | None], frame: SharedFrame, weights: Tensor) -> Tensor:
+    """The factors summed, times ``weights`` ``[K, *shared]``, summed over particles and rows."""
+    return (weights * torch.stack([frame.rows(factor) for factor in factors if factor is not None]).sum(0)).sum()
+
+
+def scores(sites: Sequence[Site], frame: SharedFrame) -> Tensor:
+    """The live log q that these sites were drawn from, ``[K, *shared]``: its gradient is their score."""
+    return torch.stack([frame.rows(replace(site.score, scale=1.0)) for site in sites if site.score]).sum(0)
+
+
+def model_path(particles: Particles, frame: SharedFrame) -> Tensor:
+    """log p's path through the model's own parameters alone, ``[K, *shared]``: live less frozen, of value zero."""
+    terms = [
+        frame.rows(site.log_p) - frame.rows(site.log_p_frozen)
+        for site in particles.sites.values()
+        if site.log_p is not None and site.log_p_frozen is not None
+    ]
+    return torch.stack(terms).sum(0)
+
+
+def unweighted_score(particles: Particles, frame: SharedFrame) -> Tensor | None:
+    r"""What of the guide's score is not in the weights, ``[K, *shared]``: :math:`\sum_i (1 - s_i) \log q_i`, through
+    the guide's own parameters alone, for sites with a scale :math:`s_i`; None when every scale is 1.
+
+    Reparameterising the score away supposes that the weights are divided by the density that was drawn from.
+    """
+    terms = [
+        frame.rows(Factor(site.log_q.log_prob - site.log_q_frozen.log_prob, site.log_q.plates, 1 - site.log_q.scale))
+        for site in particles.sites.values()
+        if site.log_q is not None
+        and site.log_q_frozen is not None
+        and not (isinstance(site.log_q.scale, float) and site.log_q.scale == 1.0)
+    ]
+    return torch.stack(terms).sum(0) if terms else None
+
+
 def renyi_bound(log_w: Tensor, alpha: float = 0.0) -> Tensor:
     r"""The K-sample variational Renyi bound per shared row, ``[*shared]``.
 
@@ -107,6 +144,5 @@ def multi_sample_estimate(particles: Particles, alpha: float = 0.0, log_q: str =
     scored = scored_sites(particles)
     if scored:
         baseline = left_out_bounds(log_w.detach(), alpha) if particles.num_particles > 1 else torch.zeros_like(log_w)
-        score = torch.stack([frame.rows(replace(site.log_q, scale=1.0)) for site in scored if site.log_q]).sum(0)
-        surrogate = surrogate + (score * (value - baseline)).sum()
+        surrogate = surrogate + (scores(scored, frame) * (value - baseline)).sum()
     return Estimate(-frame.scale * surrogate, frame.scale * value.sum())

@@ -101,7 +101,8 @@ class Site:
     score. ``kl`` is KL(q || p), ``[K, *plates]``, when
     :attr:`Pass.KL` was asked for and holds; it stands for the site's ``log_q - log_p`` and, for an autoguide's
     ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too. ``entropy``
-    (:attr:`Pass.ENTROPY`), ``[K, *plates]``, stands for the site's own ``-log_q``. ``downstream``
+    (:attr:`Pass.ENTROPY`), ``[K, *plates]``, stands for the site's own ``-log_q``. ``log_q_score`` is set where
+    ``log_q`` was replaced by a constant: what the value was drawn from, see :attr:`score`. ``downstream``
     (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
     None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a function of, ``[K,
     *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline: ``infer={"baseline_input": x}``.
@@ -123,6 +124,7 @@ class Site:
     deterministic: bool = False
     log_p_frozen: Factor | None = None
     log_q_frozen: Factor | None = None
+    log_q_score: Factor | None = None
     kl: Factor | None = None
     kl_covers: tuple[str, ...] = ()
     entropy: Factor | None = None
@@ -134,6 +136,11 @@ class Site:
     canonical: Mapping[str, Tensor] = field(default_factory=dict)
     noise: Tensor | None = None
     rerun: Rerun | None = None
+
+    @property
+    def score(self) -> Factor | None:
+        """The log q whose gradient is the score of the draw; ``log_q`` unless that was replaced in the cost."""
+        return self.log_q if self.log_q_score is None else self.log_q_score
 
     @property
     def plates(self) -> tuple[Plate, ...]:
@@ -155,7 +162,8 @@ class Rerun(Protocol):
         ...
 
 
-FACTORS = ("log_p", "log_q", "log_p_frozen", "log_q_frozen", "kl", "entropy")  # the fields of a site that are factors
+# the fields of a site that are factors
+FACTORS = ("log_p", "log_q", "log_p_frozen", "log_q_frozen", "log_q_score", "kl", "entropy")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ CAPTIONS = (
         "The bound of each fit",
         "Smoothed evidence lower bound (line) and the range of single steps (band), against steps and against "
         "time. A fit has converged when its line is flat. Higher is better, and no true bound is above the log "
-        "evidence. The first steps lie far below and are cut off.",
+        "evidence (of an upper bound, marked ≤ in the summary, the reverse). The first steps lie far below and are "
+        "cut off.",
     ),
     Caption(
         "estimators",

@@ -53,7 +53,7 @@ def _row(content: ReportContent, name: str, judgement: Judgement) -> Row:
         guide=name,
         level=verdict.level,
         reason=verdict.reason,
-        bound=with_error(attrs.get("bound"), attrs.get("bound_se")),
+        bound="≤" * bool(attrs.get("upper_bound")) + with_error(attrs.get("bound"), attrs.get("bound_se")),
         khat="" if weights is None else decimal(weights.khat),
         khat_draws="" if weights is None else f"{weights.n:,}" + (", all weights equal" if weights.constant else ""),
         worst=worst,

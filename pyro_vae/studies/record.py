@@ -40,7 +40,7 @@ class Record:
         for name, fit in fits.items():
             table[f"fit of {name}"] = (
                 f"{fit.estimator!r}, {fit.num_particles} particles, {fit.steps} steps; {fit.reason}; "
-                f"bound {fit.bound:.3f} ± {fit.bound_se:.3f}"
+                f"{'upper ' * fit.upper_bound}bound {fit.bound:.3f} ± {fit.bound_se:.3f}"
             )
         table["baseline"] = _drawn(baseline)
         table |= {f"time of {what}": f"{seconds:.1f} s" for what, seconds in self.seconds.items()}

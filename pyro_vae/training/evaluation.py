@@ -95,8 +95,8 @@ def _numbers(particles: Particles) -> int:
 def keep_better(objective: Objective, data: WholeData | Minibatches, state: StepState) -> tuple[Bound, bool]:
     """Evaluate the last and the averaged parameters on the same draws; leave the better ones in place.
 
-    Returns their bound, and whether they are the averaged ones. The average is kept only if it does not lower the
-    bound.
+    Returns their bound, and whether they are the averaged ones. The average is kept only if its bound is not worse:
+    lower, or higher for an upper bound.
     """
     if not state.average:
         return evaluate(objective, data), False
@@ -107,8 +107,8 @@ def keep_better(objective: Objective, data: WholeData | Minibatches, state: Step
     try:
         averaged = evaluate(objective, data)
     except ModelError:
-        averaged = Bound(-math.inf, 0.0)
-    if averaged.mean >= last.mean:  # False for NaN
+        averaged = Bound(math.nan, math.nan)
+    if objective.worth(averaged.mean) >= objective.worth(last.mean):  # False for NaN
         return averaged, True
     assign(state.params, values)
     return last, False

@@ -72,7 +72,7 @@ def fit(
         stop: ``"auto"`` is :class:`~pyro_vae.training.Flat`; None, or a function of the bound's history at a constant
             learning rate. A schedule that falls over the whole run has nothing to stop early.
         average: iterate averaging of the tail.
-        restarts: fit from this many starts; the best final bound wins.
+        restarts: fit from this many starts; the best final bound wins (the lowest, where it is an upper bound).
         init: ``{site: value}`` or a strategy of ``pyro.infer.autoguide.initialization`` for a guide given by name;
             ``{parameter: value}`` for a guide of your own.
         seed: makes the run repeatable to the bit, and leaves the global random state as it was.

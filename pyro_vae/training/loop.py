@@ -25,13 +25,21 @@ STRIDE_SECONDS = 0.2  # between two looks at the clock, the progress bar and the
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run is told: at most ``steps`` steps, a schedule, a stopping rule, whether the tail is averaged."""
+    """What a run is told: at most ``steps`` steps, a schedule, a stopping rule, whether the tail is averaged.
+
+    Rules read a bound that rises as the fit improves: of an ``upper_bound`` they are given the negative.
+    """
 
     steps: int
     schedule: Schedule
     rule: StopRule | None
     average: bool = True
     checkpoint_every: int | None = None
+    upper_bound: bool = False
+
+    def readable(self, bound: np.ndarray) -> np.ndarray:
+        """A history as the stopping rule reads it."""
+        return -bound if self.upper_bound else bound
 
 
 @dataclass
@@ -113,7 +121,7 @@ def _searched(run: Run, plan: RunPlan) -> bool:
     if run.step >= int(SEARCH_SHARE * plan.steps):
         return True
     if plan.rule is not None and run.step and run.step % CHECK_EVERY == 0:
-        run.flat = bool(plan.rule(run.bound()))
+        run.flat = bool(plan.rule(plan.readable(run.bound())))
     return run.flat
 
 
@@ -141,7 +149,7 @@ def verdict(run: Run, plan: RunPlan) -> tuple[bool, str]:
     """Whether the bound had stopped moving, and one sentence on why the run ended."""
     if run.flat and run.settle_from is not None:
         return True, f"the bound was flat after {run.settle_from} steps; settled for {run.step - run.settle_from} more"
-    bound = run.bound()
+    bound = plan.readable(run.bound())
     constant = bound[: run.settle_from] if plan.schedule.stoppable else bound[len(bound) // 2 :]
     if bool((plan.rule or Flat())(constant)):
         return True, f"all {run.step} steps were taken; the bound was flat"

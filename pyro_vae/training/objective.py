@@ -50,6 +50,15 @@ class Objective:
         loss = differentiable_loss(self.model, self.guide, *args, **kwargs)
         return Evaluation(loss, -loss.detach(), torch.full_like(loss, torch.nan).detach())
 
+    @property
+    def upper_bound(self) -> bool:
+        """Whether the bound lies above the log evidence, so that smaller is better."""
+        return isinstance(self.elbo, TraceELBO) and self.elbo.estimator.claims.upper_bound
+
+    def worth(self, bound: float) -> float:
+        """The bound as a number of which the greater is better."""
+        return -bound if self.upper_bound else bound
+
     def modules(self) -> dict[str, nn.Module]:
         """Model and guide where they are modules, and what the estimator learns."""
         found = modules_of(self.model, self.guide)

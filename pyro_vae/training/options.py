@@ -90,7 +90,7 @@ class FitOptions:
             **rest,
         )
 
-    def plan(self, per_epoch: int | None) -> RunPlan:
+    def plan(self, per_epoch: int | None, *, upper_bound: bool = False) -> RunPlan:
         """The plan of one run, once the number of batches per epoch is known."""
         if self.epochs is not None and per_epoch is None:
             raise OptionError(
@@ -100,7 +100,7 @@ class FitOptions:
         if self.epochs is not None and per_epoch is not None:
             steps = self.epochs * per_epoch
         every = self.checkpoint_every if self.checkpoint is not None else None
-        return RunPlan(steps, self.schedule, self.rule, self.average, every)
+        return RunPlan(steps, self.schedule, self.rule, self.average, every, upper_bound)
 
 
 def _positive(name: str, value: Any, *, none: bool) -> None:

@@ -87,12 +87,18 @@ class Fit:
     device: Any = None
 
     def __repr__(self) -> str:
-        return f"Fit({self.guide_name}: bound {self.bound:.4f} +- {self.bound_se:.4f}; {self.reason})"
+        bound = f"{'upper ' * self.upper_bound}bound {self.bound:.4f} +- {self.bound_se:.4f}"
+        return f"Fit({self.guide_name}: {bound}; {self.reason})"
 
     @property
     def steps(self) -> int:
         """The steps taken."""
         return len(self.history)
+
+    @property
+    def upper_bound(self) -> bool:
+        """Whether ``bound`` lies above the log evidence (:class:`~pyro_vae.CUBO`) and smaller is better."""
+        return self.objective.upper_bound
 
     @property
     def estimator(self) -> Any:
@@ -142,6 +148,7 @@ class Fit:
             "seed": -1 if self.seed is None else self.seed,
             "bound": self.bound,
             "bound_se": self.bound_se,
+            "upper_bound": int(self.upper_bound),
             "converged": int(self.converged),
             "reason": self.reason,
         }

@@ -56,7 +56,7 @@ class Starts:
         self.prepared = prepared
         self.data = data
         self.options = options
-        self.plan = options.plan(prepared.batches.per_epoch)
+        self.plan = options.plan(prepared.batches.per_epoch, upper_bound=prepared.objective.upper_bound)
         self.said = {
             **options.said,
             "estimator": prepared.objective.name,
@@ -85,7 +85,7 @@ class Starts:
             except DivergedError as error:
                 failures.append(error)
                 continue
-            if self.best is None or outcome.bound > self.best.bound:
+            if self._improves(outcome):
                 self.best = outcome
         if self.best is None:
             raise failures[0]
@@ -137,12 +137,15 @@ class Starts:
         outcome = self._outcome(run, Bound(*recent_bound(run.bound())), False, False, reason)
         if not interrupted:
             return DivergedError(said, self._result(outcome, whole=False))
-        better = self.best is not None and self.best.bound > outcome.bound
-        if better and self.best is not None:
+        if self.best is not None and not self._improves(outcome):
             result = self._leave(self.best)
         else:
             result = self._result(outcome, whole=False)
         return FitInterrupted(f"The fit was interrupted at step {step}; the fit so far is kept.", result)
+
+    def _improves(self, outcome: Outcome) -> bool:
+        worth = self.prepared.objective.worth
+        return self.best is None or worth(outcome.bound) > worth(self.best.bound)
 
     def _checkpoint(self, run: Run, index: int) -> None:
         path, every = self.options.checkpoint, self.options.checkpoint_every

@@ -29,6 +29,8 @@ class Flat:
     is not worth waiting for. Steps beyond a window's 2 % and 98 % quantiles are pulled in to them, because single
     draws of a heavy-tailed bound would hide everything else.
 
+    Of an upper bound the rule is given the negative, which rises.
+
     Args:
         tolerance: t in nats.
         noise: n, in standard deviations of one step.
