@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from pyro_vae.estimators import VIMCO as VIMCO
     from pyro_vae.estimators import AnalyticKL as AnalyticKL
     from pyro_vae.estimators import ClosedFormEntropy as ClosedFormEntropy
+    from pyro_vae.estimators import CyclicalAnnealing as CyclicalAnnealing
     from pyro_vae.estimators import DisARM as DisARM
     from pyro_vae.estimators import DReG as DReG
+    from pyro_vae.estimators import LinearAnnealing as LinearAnnealing
     from pyro_vae.estimators import MeasureValued as MeasureValued
     from pyro_vae.estimators import MovingAverage as MovingAverage
     from pyro_vae.estimators import Network as Network
@@ -56,6 +58,7 @@ _HOME = {
     "CUBO": "estimators",
     "ClosedFormEntropy": "estimators",
     "Comparison": "studies",
+    "CyclicalAnnealing": "estimators",
     "DReG": "estimators",
     "DataError": "errors",
     "DisARM": "estimators",
@@ -64,6 +67,7 @@ _HOME = {
     "Fit": "training",
     "IWAE": "estimators",
     "MeasureValued": "estimators",
+    "LinearAnnealing": "estimators",
     "ModelError": "errors",
     "MovingAverage": "estimators",
     "Network": "estimators",

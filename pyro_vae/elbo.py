@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,11 @@ from pyro.infer.elbo import ELBOModule
 from torch import Tensor, nn
 
 from pyro_vae.errors import OptionError
+from pyro_vae.estimators.annealing import Annealing
 from pyro_vae.estimators.base import Estimate, Estimator
 from pyro_vae.estimators.names import by_name
 from pyro_vae.estimators.reparameterized import Reparameterized
+from pyro_vae.estimators.weighting import Weighting
 from pyro_vae.particles.data import Particles
 from pyro_vae.particles.plan import Plan, plan_pair
 from pyro_vae.particles.tracing import draw
@@ -26,6 +29,8 @@ class _LossModule(ELBOModule):
 
     def __init__(self, model: Any, guide: Any, elbo: TraceELBO):
         super().__init__(model, guide, elbo)
+        if elbo.weighting is not None:
+            self.weighting = elbo.weighting
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """The differentiable loss of one draw."""
@@ -51,8 +56,17 @@ class TraceELBO(pyro.infer.ELBO):
         num_particles: K, the draws per step.
         vectorize: None finds out whether all K can share one run of guide and model; True insists; False runs them
             one by one.
+        beta: what the latents' terms (their log p, log q, KL, entropy) are multiplied by, as under ``poutine.scale``:
+            above 1 for a beta-VAE.
+        annealing: :class:`~pyro_vae.LinearAnnealing` or :class:`~pyro_vae.CyclicalAnnealing`, a factor on ``beta``
+            that changes with the number of gradients taken. The count is the objective's own.
+        free_bits: nats below which a latent's KL counts as that many and gives no gradient.
+
+    With any of the last three, ``bound`` and the loss are the value of the weighted objective, a bound no longer;
+    :meth:`unweighted` gives the objective without them.
 
     Raises:
+        OptionError: naming the option.
         ModelError: naming the site or plate, when guide and model do not fit together.
         EstimatorError: naming the site that the estimator cannot take.
 
@@ -70,13 +84,22 @@ class TraceELBO(pyro.infer.ELBO):
     """
 
     def __init__(
-        self, estimator: Estimator | str | None = None, num_particles: int = 1, *, vectorize: bool | None = None
+        self,
+        estimator: Estimator | str | None = None,
+        num_particles: int = 1,
+        *,
+        vectorize: bool | None = None,
+        beta: float = 1.0,
+        annealing: Annealing | None = None,
+        free_bits: float | None = None,
     ):
         if isinstance(num_particles, bool) or not isinstance(num_particles, int) or num_particles < 1:
             raise OptionError(f"num_particles: expected a positive integer, got {num_particles!r}.")
         super().__init__(num_particles=num_particles, vectorize_particles=vectorize is not False)
         self.estimator = Reparameterized() if estimator is None else by_name(estimator)
         self.vectorize = vectorize
+        weighting = Weighting(beta, annealing, free_bits)
+        self.weighting = None if (beta, annealing, free_bits) == (1.0, None, None) else weighting
         self.control: nn.Module | None = None
         self._started = False
         self._planned: tuple[Callable, Callable, Plan] | None = None
@@ -90,6 +113,14 @@ class TraceELBO(pyro.infer.ELBO):
 
     def __repr__(self) -> str:
         return f"TraceELBO({self.estimator}, num_particles={self.num_particles})"
+
+    def unweighted(self) -> TraceELBO:
+        """The same objective, with what it has learned, at ``beta`` 1 and without free bits."""
+        if self.weighting is None:
+            return self
+        plain = copy.copy(self)
+        plain.weighting = None
+        return plain
 
     def plan(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Plan:
         """What is known of the pair: found at the first call for it, with RNG and param store left alone."""
@@ -119,7 +150,11 @@ class TraceELBO(pyro.infer.ELBO):
 
     def estimate_from(self, particles: Particles) -> Estimate:
         """The estimate from draws that :meth:`particles` made."""
+        if self.weighting is not None:
+            particles = self.weighting(particles)
         estimate = self.estimator(particles, self._start(particles))
+        if torch.is_grad_enabled() and self.weighting is not None:
+            self.weighting.advance()
         if torch.is_grad_enabled() and self.control is not None:
             buffers = dict(self.control.named_buffers())
             for name, value in estimate.control_state.items():

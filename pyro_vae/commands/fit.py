@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _fitted(arguments: argparse.Namespace, program: Program, name: str, guide: Any) -> Fit:
     """The fit; on Ctrl-C, the fit so far is written and the message says where."""
+    from pyro_vae.estimators import LinearAnnealing
     from pyro_vae.training import FitInterrupted, fit
 
     said = {
@@ -57,6 +58,9 @@ def _fitted(arguments: argparse.Namespace, program: Program, name: str, guide: A
         "steps": arguments.steps,
         "learning_rate": arguments.learning_rate,
         "restarts": arguments.restarts,
+        "beta": arguments.beta,
+        "annealing": None if arguments.annealing is None else LinearAnnealing(arguments.annealing),
+        "free_bits": arguments.free_bits,
     }
     given = {key: value for key, value in said.items() if value is not None}
     progress = False if arguments.quiet else None

@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyro_vae.estimators.analytic_kl import AnalyticKL as AnalyticKL
+    from pyro_vae.estimators.annealing import Annealing as Annealing
+    from pyro_vae.estimators.annealing import CyclicalAnnealing as CyclicalAnnealing
+    from pyro_vae.estimators.annealing import LinearAnnealing as LinearAnnealing
     from pyro_vae.estimators.arm import ARM as ARM
     from pyro_vae.estimators.base import Claims as Claims
     from pyro_vae.estimators.base import Estimate as Estimate
@@ -31,15 +34,18 @@ if TYPE_CHECKING:
 _HOME = {
     "ARM": "arm",
     "AnalyticKL": "analytic_kl",
+    "Annealing": "annealing",
     "CUBO": "cubo",
     "Claims": "base",
     "ClosedFormEntropy": "closed_form_entropy",
+    "CyclicalAnnealing": "annealing",
     "DReG": "dreg",
     "DisARM": "disarm",
     "Estimate": "base",
     "Estimator": "base",
     "IWAE": "iwae",
     "MeasureValued": "measure_valued",
+    "LinearAnnealing": "annealing",
     "MovingAverage": "baselines",
     "Network": "baselines",
     "REBAR": "rebar",

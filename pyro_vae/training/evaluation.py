@@ -40,8 +40,10 @@ def evaluate(objective: Objective, data: WholeData | Minibatches) -> Bound:
     """The bound from fresh draws.
 
     A bound that is a mean over particles takes up to 16 384 draws, many at once; one that is not (importance-weighted,
-    closed-form KL, minibatches, subsampled plates) 64 evaluations with the fit's own K, at least one epoch.
+    closed-form KL, minibatches, subsampled plates) 64 evaluations with the fit's own K, at least one epoch. Always at
+    beta 1 and without free bits, however the fit was weighted.
     """
+    objective = objective.unweighted()
     with torch.no_grad(), pyro.validation_enabled(False):
         if isinstance(data, WholeData) and isinstance(objective.elbo, TraceELBO):
             values = _draws(objective, objective.elbo, data)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from pyro_vae.estimators.annealing import Annealing
 from pyro_vae.estimators.base import Estimator
 from pyro_vae.training.objective import Elbo, elbo_from
 from pyro_vae.training.options import FitOptions
@@ -42,6 +43,9 @@ def fit(
     checkpoint_every: int = 1000,
     resume: str | Path | None = None,
     vectorize: bool | None = None,
+    beta: float = 1.0,
+    annealing: Annealing | None = None,
+    free_bits: float | None = None,
 ) -> Fit:
     r"""Fit a guide (and the model's own parameters) by stochastic optimisation of a variational bound.
 
@@ -82,6 +86,9 @@ def fit(
         checkpoint: a path to write the run to, every ``checkpoint_every`` steps and at the end.
         resume: a checkpoint to go on from; the result is that of a run that was never interrupted, to the bit.
         vectorize: see :class:`~pyro_vae.TraceELBO`.
+        beta: and ``annealing``, ``free_bits``: weights on the latents' terms, see :class:`~pyro_vae.TraceELBO`. The
+            history is the weighted objective; the bound of the finished fit, by which the tail average and the best
+            start are chosen, is at beta 1 and without free bits. Annealing should end within the search.
 
     Returns:
         the :class:`Fit`.
@@ -103,7 +110,7 @@ def fit(
     >>> round(result.bound, 2)  # the exact log evidence is log N(2; 0, 2) = -2.27
     -2.27
     """
-    elbo = elbo_from(estimator, num_particles, vectorize)
+    elbo = elbo_from(estimator, num_particles, vectorize, beta=beta, annealing=annealing, free_bits=free_bits)
     options = FitOptions.checked(
         steps=steps,
         epochs=epochs,

@@ -12,6 +12,7 @@ from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Estimator
 from pyro_vae.estimators.names import BY_NAME
+from pyro_vae.estimators.weighting import weighting_options
 from pyro_vae.training.objective import Elbo, elbo_from
 from pyro_vae.training.prepare import on_device, prepare
 from pyro_vae.training.result import Fit
@@ -58,19 +59,22 @@ def load_fit(
     tree = read_tree(path)
     tree = tree if tree["kind"] == "fit" else unfinished_tree(tree)
     result = tree["result"]
-    elbo = _elbo(result, path) if estimator is None else elbo_from(estimator, _particles(estimator, result), None)
+    elbo = _elbo(result, path) if estimator is None else _own_elbo(estimator, result)
     with on_device(device):
         prepared = prepare(model, guide, data, elbo, device=device)
         put_values(tree, prepared)
         return fit_from_tree(prepared, data, tree)
 
 
-def _particles(estimator: Any, result: dict[str, Any]) -> int | None:
-    return None if isinstance(estimator, pyro.infer.ELBO) else result["num_particles"]
+def _own_elbo(estimator: Estimator | str | Elbo, result: dict[str, Any]) -> Elbo:
+    if isinstance(estimator, pyro.infer.ELBO):
+        return elbo_from(estimator, None, None)
+    return elbo_from(estimator, result["num_particles"], None, **weighting_options(result.get("weighting")))
 
 
 def _elbo(result: dict[str, Any], path: Any) -> TraceELBO:
     known = {repr(estimator): estimator for estimator in BY_NAME.values()}
     if result["estimator"] not in known:
         raise OptionError(f"{path} was fitted with {result['estimator']}, which is not one of ours: pass estimator=...")
-    return TraceELBO(known[result["estimator"]], result["num_particles"])
+    weighting = weighting_options(result.get("weighting"))
+    return TraceELBO(known[result["estimator"]], result["num_particles"], **weighting)

@@ -27,7 +27,8 @@ STRIDE_SECONDS = 0.2  # between two looks at the clock, the progress bar and the
 class RunPlan:
     """What a run is told: at most ``steps`` steps, a schedule, a stopping rule, whether the tail is averaged.
 
-    Rules read a bound that rises as the fit improves: of an ``upper_bound`` they are given the negative.
+    Rules read a bound that rises as the fit improves: of an ``upper_bound`` they are given the negative. They read
+    nothing of the first ``annealed`` steps, over which the objective itself changes.
     """
 
     steps: int
@@ -36,9 +37,11 @@ class RunPlan:
     average: bool = True
     checkpoint_every: int | None = None
     upper_bound: bool = False
+    annealed: int = 0
 
-    def readable(self, bound: np.ndarray) -> np.ndarray:
-        """A history as the stopping rule reads it."""
+    def readable(self, bound: np.ndarray, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """A history, from ``start`` to ``stop``, as the stopping rule reads it."""
+        bound = bound[max(start, self.annealed) : stop]
         return -bound if self.upper_bound else bound
 
 
@@ -120,7 +123,7 @@ def _searched(run: Run, plan: RunPlan) -> bool:
         return run.step >= plan.steps - int(TAIL_SHARE * plan.steps)
     if run.step >= int(SEARCH_SHARE * plan.steps):
         return True
-    if plan.rule is not None and run.step and run.step % CHECK_EVERY == 0:
+    if plan.rule is not None and run.step > plan.annealed and run.step % CHECK_EVERY == 0:
         run.flat = bool(plan.rule(plan.readable(run.bound())))
     return run.flat
 
@@ -149,8 +152,8 @@ def verdict(run: Run, plan: RunPlan) -> tuple[bool, str]:
     """Whether the bound had stopped moving, and one sentence on why the run ended."""
     if run.flat and run.settle_from is not None:
         return True, f"the bound was flat after {run.settle_from} steps; settled for {run.step - run.settle_from} more"
-    bound = plan.readable(run.bound())
-    constant = bound[: run.settle_from] if plan.schedule.stoppable else bound[len(bound) // 2 :]
+    stoppable = plan.schedule.stoppable
+    constant = plan.readable(run.bound(), 0 if stoppable else run.step // 2, run.settle_from if stoppable else None)
     if bool((plan.rule or Flat())(constant)):
         return True, f"all {run.step} steps were taken; the bound was flat"
     if len(constant) < 2 * Flat().window:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyro_vae.errors import OptionError, OutputError
-from pyro_vae.training.loop import RunPlan
+from pyro_vae.training.loop import SEARCH_SHARE, RunPlan
 from pyro_vae.training.optimizers import StepOptimizer, optimizer_from
 from pyro_vae.training.schedules import SCHEDULES, Schedule, schedule_from
 from pyro_vae.training.stopping import StopRule, rule_from
@@ -90,7 +90,7 @@ class FitOptions:
             **rest,
         )
 
-    def plan(self, per_epoch: int | None, *, upper_bound: bool = False) -> RunPlan:
+    def plan(self, per_epoch: int | None, *, upper_bound: bool = False, annealed: int = 0) -> RunPlan:
         """The plan of one run, once the number of batches per epoch is known."""
         if self.epochs is not None and per_epoch is None:
             raise OptionError(
@@ -99,8 +99,14 @@ class FitOptions:
         steps = STEPS if self.steps is None else self.steps
         if self.epochs is not None and per_epoch is not None:
             steps = self.epochs * per_epoch
+        if annealed > SEARCH_SHARE * steps:
+            warnings.warn(
+                f"annealing: beta changes for {annealed} more steps, but the fit settles after at most "
+                f"{int(SEARCH_SHARE * steps)} of its {steps}: take more steps, or anneal over fewer.",
+                stacklevel=4,
+            )
         every = self.checkpoint_every if self.checkpoint is not None else None
-        return RunPlan(steps, self.schedule, self.rule, self.average, every, upper_bound)
+        return RunPlan(steps, self.schedule, self.rule, self.average, every, upper_bound, annealed)
 
 
 def _positive(name: str, value: Any, *, none: bool) -> None:

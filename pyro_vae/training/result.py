@@ -20,7 +20,7 @@ from pyro_vae.training.progress import smoothed
 
 @dataclass(frozen=True)
 class History:
-    """One entry per step: the bound before it (nats), seconds since the start, and how large the step was.
+    """One entry per step: the objective's value before it (nats), seconds since the start, and how large the step was.
 
     ``smoothed`` is the bound's exponentially weighted mean over about 50 steps; ``gradient_norm`` is before clipping.
     ``seconds`` is a clock that starts at the first step and stands while a run that is resumed later rests: what is
@@ -62,9 +62,9 @@ class Fit:
 
     ``params`` are the fitted values as the programs see them (a scale is positive); ``values`` and ``leaves`` are the
     same unconstrained, as copies and as the live tensors. ``bound`` is the mean of fresh draws (16 384 where
-    that is cheap) with standard error ``bound_se``, in nats at full-data scale. ``converged`` says that the bound had
-    stopped moving; ``reason`` why the run ended, in one sentence. ``averaged`` says that the values are the mean of
-    the run's tail. ``seconds`` covers the steps.
+    that is cheap) with standard error ``bound_se``, in nats at full-data scale, at beta 1 and without free bits.
+    ``converged`` says that the objective had stopped moving; ``reason`` why the run ended, in one sentence.
+    ``averaged`` says that the values are the mean of the run's tail. ``seconds`` covers the steps.
     """
 
     model: Callable

@@ -29,6 +29,7 @@ def fit_tree(fit: Fit, settings: Mapping[str, Any] | None = None) -> dict[str, A
         "result": {
             "estimator": fit.objective.name,
             "num_particles": fit.num_particles,
+            "weighting": None if fit.objective.weighting is None else fit.objective.weighting.tree(),
             "bound": fit.bound,
             "bound_se": fit.bound_se,
             "converged": fit.converged,

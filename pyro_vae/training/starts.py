@@ -56,11 +56,17 @@ class Starts:
         self.prepared = prepared
         self.data = data
         self.options = options
-        self.plan = options.plan(prepared.batches.per_epoch, upper_bound=prepared.objective.upper_bound)
+        weighting = prepared.objective.weighting
+        self.plan = options.plan(
+            prepared.batches.per_epoch,
+            upper_bound=prepared.objective.upper_bound,
+            annealed=0 if weighting is None else weighting.remaining,
+        )
         self.said = {
             **options.said,
             "estimator": prepared.objective.name,
             "particles": prepared.objective.elbo.num_particles,
+            "weighting": None if weighting is None else weighting.tree(),
         }
         self.initial = copy_of(prepared.params)
         self.initial_buffers = copy_of(prepared.objective.buffers())
@@ -201,6 +207,7 @@ def unfinished_tree(tree: dict[str, Any]) -> dict[str, Any]:
     result = {
         "estimator": tree["settings"]["estimator"],
         "num_particles": tree["settings"]["particles"],
+        "weighting": tree["settings"].get("weighting"),
         "bound": last,
         "bound_se": error,
         "converged": False,
