@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pyro_vae.estimators import ScoreFunction as ScoreFunction
     from pyro_vae.estimators import StickingTheLanding as StickingTheLanding
     from pyro_vae.estimators import TailAdaptive as TailAdaptive
+    from pyro_vae.estimators import WakeSleep as WakeSleep
     from pyro_vae.estimators import WakeWake as WakeWake
     from pyro_vae.mcmc import nuts as nuts
     from pyro_vae.particles import draw as draw
@@ -85,6 +86,7 @@ _HOME = {
     "TailAdaptive": "estimators",
     "TraceELBO": "elbo",
     "VIMCO": "estimators",
+    "WakeSleep": "estimators",
     "WakeWake": "estimators",
     "compare": "studies",
     "draw": "particles",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pyro_vae.estimators.sticking_the_landing import StickingTheLanding as StickingTheLanding
     from pyro_vae.estimators.tail_adaptive import TailAdaptive as TailAdaptive
     from pyro_vae.estimators.vimco import VIMCO as VIMCO
+    from pyro_vae.estimators.wake_sleep import WakeSleep as WakeSleep
     from pyro_vae.estimators.wake_wake import WakeWake as WakeWake
 
 _HOME = {
@@ -56,6 +57,7 @@ _HOME = {
     "StickingTheLanding": "sticking_the_landing",
     "TailAdaptive": "tail_adaptive",
     "VIMCO": "vimco",
+    "WakeSleep": "wake_sleep",
     "WakeWake": "wake_wake",
     "by_name": "names",
     "name_of": "names",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pyro_vae.errors import EstimatorError
-from pyro_vae.particles.data import Particles, Pass, Site
+from pyro_vae.particles.data import Dream, Particles, Pass, Site
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Estimator(ABC):
     claims: Claims
 
     @property
-    def passes(self) -> frozenset[Pass]:
+    def passes(self) -> frozenset[Pass | Dream]:
         """The evaluations that it needs beyond one live run of guide and model."""
         return frozenset()
 

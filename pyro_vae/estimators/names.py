@@ -23,6 +23,7 @@ from pyro_vae.estimators.score_function import ScoreFunction
 from pyro_vae.estimators.sticking_the_landing import StickingTheLanding
 from pyro_vae.estimators.tail_adaptive import TailAdaptive
 from pyro_vae.estimators.vimco import VIMCO
+from pyro_vae.estimators.wake_sleep import WakeSleep
 from pyro_vae.estimators.wake_wake import WakeWake
 
 BY_NAME: dict[str, Estimator] = {
@@ -47,6 +48,7 @@ BY_NAME: dict[str, Estimator] = {
     "tail-adaptive": TailAdaptive(),
     "cubo": CUBO(),
     "wake-wake": WakeWake(),
+    "wake-sleep": WakeSleep(),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyro_vae.particles.calls import call_arguments as call_arguments
+    from pyro_vae.particles.data import Dream as Dream
     from pyro_vae.particles.data import Factor as Factor
     from pyro_vae.particles.data import Particles as Particles
     from pyro_vae.particles.data import Pass as Pass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pyro_vae.particles.tracing import run_model as run_model
 
 _HOME = {
+    "Dream": "data",
     "Factor": "data",
     "Particles": "data",
     "Pass": "data",

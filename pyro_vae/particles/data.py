@@ -30,6 +30,18 @@ class Pass(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Dream:
+    """A pass with parameters: ``count`` draws of latents and data from the model, scored under the guide.
+
+    ``observed`` are (observed site, argument of the guide that takes its value); None takes arguments that have the
+    name of an observed site. Gives ``log_q_dreamt``.
+    """
+
+    observed: tuple[tuple[str, str], ...] | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True)
 class Plate:
     """One plate around a site: a frame, not a dim.
 
@@ -102,7 +114,8 @@ class Site:
     :attr:`Pass.KL` was asked for and holds; it stands for the site's ``log_q - log_p`` and, for an autoguide's
     ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too. ``entropy``
     (:attr:`Pass.ENTROPY`), ``[K, *plates]``, stands for the site's own ``-log_q``. ``log_q_score`` is set where
-    ``log_q`` was replaced by a constant: what the value was drawn from, see :attr:`score`. ``downstream``
+    ``log_q`` was replaced by a constant: what the value was drawn from, see :attr:`score`. ``log_q_dreamt``
+    (:class:`Dream`), ``[dreams, *plates]``, is log q of a dreamt value at the dreamt data. ``downstream``
     (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
     None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a function of, ``[K,
     *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline: ``infer={"baseline_input": x}``.
@@ -128,6 +141,7 @@ class Site:
     kl: Factor | None = None
     kl_covers: tuple[str, ...] = ()
     entropy: Factor | None = None
+    log_q_dreamt: Factor | None = None
     downstream: frozenset[tuple[str, str]] | None = None
     parameters: Mapping[str, Tensor] = field(default_factory=dict)
     scores: Mapping[str, Tensor] = field(default_factory=dict)
@@ -162,7 +176,7 @@ class Rerun(Protocol):
         ...
 
 
-# the fields of a site that are factors
+# the fields of a site that are factors of the particles (of dreams there may be another number)
 FACTORS = ("log_p", "log_q", "log_p_frozen", "log_q_frozen", "log_q_score", "kl", "entropy")
 
 

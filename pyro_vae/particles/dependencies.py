@@ -18,7 +18,7 @@ from torch.distributions import biject_to
 from pyro_vae.particles.handlers import is_delta, is_subsample
 from pyro_vae.particles.runs import Run, Setting
 
-_UNTRACKABLE = (RuntimeError, TypeError, NotImplementedError, AssertionError, ValueError, AttributeError)
+UNTRACKABLE = (RuntimeError, TypeError, NotImplementedError, AssertionError, ValueError, AttributeError)
 
 
 class _Parents(Messenger):
@@ -52,7 +52,7 @@ def _parents(program: Callable, setting: Setting, sites: Mapping[str, Any]) -> d
         with tracker:
             program(*setting.args, **setting.kwargs)
         return tracker.parents
-    except _UNTRACKABLE:
+    except UNTRACKABLE:
         names = list(sites)
         return {name: frozenset(names[:position]) for position, name in enumerate(names)}
 
@@ -73,7 +73,7 @@ def downstream_terms(model: Callable, guide: Callable, run: Run) -> dict[str, fr
         in_guide, tracker.parents = tracker.parents, {}
         with tracker:
             poutine.replay(model, trace=trace)(*run.setting.args, **run.setting.kwargs)
-    except _UNTRACKABLE:
+    except UNTRACKABLE:
         return {}
     terms: dict[str, set[tuple[str, str]]] = {name: {("q", name)} for name in run.guide}
     for kind, tags in (("q", in_guide), ("p", tracker.parents)):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pyro_vae.errors import EstimatorError
 from pyro_vae.particles.closed_form import add_closed_form_kl, add_entropies
-from pyro_vae.particles.data import Particles, Pass, with_fields
+from pyro_vae.particles.data import Dream, Particles, Pass, with_fields
 from pyro_vae.particles.handlers import is_delta
 from pyro_vae.particles.packing import make_factor
 from pyro_vae.particles.parameters import add_parameters
@@ -25,7 +25,7 @@ from pyro_vae.particles.runs import Run
 
 
 def add_passes(
-    particles: Particles, run: Run, model: Callable, guide: Callable, passes: Collection[Pass], plan: Plan
+    particles: Particles, run: Run, model: Callable, guide: Callable, passes: Collection[Pass | Dream], plan: Plan
 ) -> Particles:
     """The table with what ``passes`` ask for filled in."""
     if Pass.KL in passes:

@@ -15,8 +15,9 @@ import torch
 
 from pyro_vae.errors import ModelError
 from pyro_vae.particles.checks import check_pair
-from pyro_vae.particles.data import Pass
+from pyro_vae.particles.data import Dream, Pass
 from pyro_vae.particles.dependencies import closed_form_sites, downstream_terms
+from pyro_vae.particles.dreams import check_dream
 from pyro_vae.particles.handlers import Values, prepare_autoguides, with_flat_priors
 from pyro_vae.particles.runs import Run, Setting, run_pair
 from pyro_vae.particles.state import unobserved
@@ -70,7 +71,7 @@ def plan_pair(
     *,
     num_particles: int | None = None,
     vectorize: bool | None = None,
-    passes: Collection[Pass] = (),
+    passes: Collection[Pass | Dream] = (),
 ) -> Plan:
     """Find plates and latents, check that model and guide fit, and whether a run with a particle axis means the same.
 
@@ -89,6 +90,8 @@ def plan_pair(
         run = run_pair(model, guide, Setting(args, dict(kwargs or {})))
         if guide is not None:
             check_pair(run, lambda: run_pair(model, guide, run.setting))
+            for dream in (asked for asked in passes if isinstance(asked, Dream)):
+                check_dream(model, guide, run, dream)
         nesting = _plate_nesting(run)
         # what a value influences can be told from tensors alone only where it does not steer the program's structure
         why = why_not_vectorized(model, guide, run, nesting) if wanted or graph else ""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pyro_vae.particles.data import Particles, Pass
+from pyro_vae.particles.data import Dream, Particles, Pass
+from pyro_vae.particles.dreams import add_dreams
 from pyro_vae.particles.handlers import Values, with_flat_priors
 from pyro_vae.particles.passes import add_passes
 from pyro_vae.particles.plan import Plan, plan_pair
@@ -25,7 +26,7 @@ def draw(
     kwargs: Mapping[str, Any] | None = None,
     *,
     num_particles: int = 1,
-    passes: Collection[Pass] = (),
+    passes: Collection[Pass | Dream] = (),
     vectorize: bool | None = None,
     values: Values | None = None,
     plan: Plan | None = None,
@@ -41,7 +42,8 @@ def draw(
         args: positional arguments of both.
         kwargs: keyword arguments of both.
         num_particles: K.
-        passes: further evaluations, see :class:`~pyro_vae.particles.data.Pass`.
+        passes: further evaluations, see :class:`~pyro_vae.particles.data.Pass` and
+            :class:`~pyro_vae.particles.data.Dream`.
         vectorize: None finds out whether particles can share one run; see :func:`~pyro_vae.particles.plan.plan_pair`.
         values: latent values ``{site: [K, *plates, *event]}`` to score instead of drawing them.
         plan: what :func:`~pyro_vae.particles.plan.plan_pair` found, to save finding it again.
@@ -75,7 +77,10 @@ def draw(
         run = run_pair(model, guide, setting, stop=stop)
         table = tabulate(run, stop=stop, shapes=plan.deterministic)
         tables.append(add_passes(table, run, model, guide, passes, plan))
-    return stack_particles(tables)
+    particles = stack_particles(tables)
+    for dream in (asked for asked in passes if isinstance(asked, Dream)):
+        particles = add_dreams(particles, model, guide, Setting(args, kwargs, subsamples=particles.subsamples), dream)
+    return particles
 
 
 def run_model(

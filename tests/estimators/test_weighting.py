@@ -57,6 +57,8 @@ def same(one, other):
 
 @every_estimator
 def test_beta_is_a_scale_on_the_latents_in_guide_and_model(name, pair):
+    if name == "wake-sleep":
+        pytest.skip("what is fitted to dreams is not weighted")
     model, guide, args = pair.make()
     bound, grads = estimate(TraceELBO(name, num_particles=4, beta=2.5), model, guide, args)
     scaled = ScaledLatents(2.5)
