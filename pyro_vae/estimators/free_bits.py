@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,18 +12,24 @@ from torch import Tensor
 
 from pyro_vae.particles.data import Factor, Particles, Site, with_fields
 
+Held = Mapping[tuple[str, ...], Tensor]  # by the names of a latent's sites, whether it is below the threshold
 
-def with_free_bits(particles: Particles, nats: float) -> Particles:
+
+def below_free_bits(particles: Particles, nats: float) -> Held:
+    """Which latents have a KL below ``nats``, averaged over particles and over the rows of their plates."""
+    return {_names(latent): _divergence(latent, _common(latent)).mean() < nats for latent in latents(particles)}
+
+
+def with_free_bits(particles: Particles, nats: float, held: Held) -> Particles:
     r"""The table with :math:`\max(\lambda, \mathrm{KL}_i)` in place of every latent's KL, :math:`\lambda` = ``nats``.
 
-    The KL of a latent is averaged over particles and over the rows of its plates; below :math:`\lambda` all its terms
-    become constants that add up to :math:`-\lambda` per row. What a site was drawn from keeps its score, so that other
-    terms still reach a discrete site. Source: Kingma et al., "Improving Variational Inference with Inverse
-    Autoregressive Flow", NeurIPS 2016.
+    All terms of a latent that is ``held`` become constants that add up to :math:`-\lambda` per row. What a site was
+    drawn from keeps its score, so that other terms still reach a discrete site. Source: Kingma et al., "Improving
+    Variational Inference with Inverse Autoregressive Flow", NeurIPS 2016.
     """
     fields: dict[str, dict[str, Any]] = {}
     for latent in latents(particles):
-        fields.update(_held(latent, nats))
+        fields.update(_constants(latent, nats, held[_names(latent)]))
     return with_fields(particles, fields)
 
 
@@ -52,11 +58,19 @@ def latents(particles: Particles) -> Iterator[tuple[Site, ...]]:
     yield from ((site,) for site in rest if site not in made and site.log_p is not None)
 
 
-def _held(latent: Sequence[Site], nats: float) -> dict[str, dict[str, Any]]:
-    """The fields of a latent's sites, live where its KL is large enough and constant where it is not."""
+def _names(latent: Sequence[Site]) -> tuple[str, ...]:
+    return tuple(site.name for site in latent)
+
+
+def _common(latent: Sequence[Site]) -> set[str]:
+    """The names of the plates that all terms of a latent share."""
     terms = [factor for site in latent for factor in (site.log_p, site.log_q) if factor is not None]
-    common = set.intersection(*({plate.name for plate in factor.axes} for factor in terms))
-    held = _divergence(latent, common).mean() < nats
+    return set.intersection(*({plate.name for plate in factor.axes} for factor in terms))
+
+
+def _constants(latent: Sequence[Site], nats: float, held: Tensor) -> dict[str, dict[str, Any]]:
+    """The fields of a latent's sites, live where its KL is large enough and constant where it is not."""
+    common = _common(latent)
     carrier = min((site for site in latent if site.log_q is not None), key=lambda site: len(site.log_q.axes))
     closed = next((site for site in latent if site.kl is not None), None)
     fields: dict[str, dict[str, Any]] = {}

@@ -6,8 +6,8 @@ An estimator knows nothing of this. Torch only.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.annealing import Annealing, CyclicalAnnealing, LinearAnnealing
-from pyro_vae.estimators.free_bits import with_free_bits
-from pyro_vae.particles.data import FACTORS, Particles, with_fields
+from pyro_vae.estimators.free_bits import below_free_bits, with_free_bits
+from pyro_vae.particles.data import FACTORS, Particles, Rerun, with_fields
 
 
 class Weighting(nn.Module):
@@ -47,11 +47,20 @@ class Weighting(nn.Module):
 
     def forward(self, particles: Particles) -> Particles:
         """The table with the weights of this step; the same table where there is nothing to weight."""
-        if self.free_bits is not None:
-            particles = with_free_bits(particles, float(self.free_bits))
-        if self.annealing is not None:
-            return scale_latents(particles, self.beta * self.annealing(self.step))
-        return particles if self.beta == 1.0 else scale_latents(particles, self.beta)
+        beta = self.beta if self.annealing is None else self.beta * self.annealing(self.step)
+        held = None if self.free_bits is None else below_free_bits(particles, float(self.free_bits))
+
+        def weigh(table: Particles) -> Particles:
+            if held is not None and self.free_bits is not None:
+                table = with_free_bits(table, float(self.free_bits), held)
+            return table if isinstance(beta, float) and beta == 1.0 else scale_latents(table, beta)
+
+        reruns = {
+            site.name: {"rerun": _WeightedRerun(site.rerun, weigh)}
+            for site in particles.sites.values()
+            if site.rerun is not None
+        }
+        return with_fields(weigh(particles), reruns)
 
     @torch.no_grad()
     def advance(self) -> None:
@@ -66,6 +75,17 @@ class Weighting(nn.Module):
             fields = asdict(self.annealing) if is_dataclass(self.annealing) else {}
             annealing = {"name": type(self.annealing).__name__, **fields}
         return {"beta": self.beta, "annealing": annealing, "free_bits": self.free_bits}
+
+
+@dataclass(frozen=True)
+class _WeightedRerun:
+    """The pair at other values, with the weights of the table that these stand for."""
+
+    rerun: Rerun
+    weigh: Callable[[Particles], Particles]
+
+    def __call__(self, values: Tensor, temperature: Tensor | float | None = None) -> Particles:
+        return self.weigh(self.rerun(values, temperature))
 
 
 def weighting_options(tree: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pyro_vae.particles.dreams import add_dreams
 from pyro_vae.particles.handlers import Values, with_flat_priors
 from pyro_vae.particles.passes import add_passes
 from pyro_vae.particles.plan import Plan, plan_pair
-from pyro_vae.particles.runs import run_pair
+from pyro_vae.particles.runs import Setting, run_pair
 from pyro_vae.particles.table import stack_particles, tabulate
 
 
