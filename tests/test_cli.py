@@ -148,6 +148,8 @@ BAD_OPTIONS = {
     "fit into a file": (["fit", "bimodal", "--out", "/dev/null/x.nc"], "/dev/null/x.nc cannot be written"),
     "nuts into a folder": (["nuts", "bimodal", "--out", "/dev"], "/dev is a folder"),
     "a rate below 0": (["fit", "bimodal", "--learning-rate", "-1"], "learning_rate"),
+    "a beta below 0": (["fit", "bimodal", "--beta", "-1"], "beta=-1"),
+    "free bits below 0": (["fit", "bimodal", "--free-bits", "-1"], "free_bits=-1"),
 }
 
 
