@@ -12,54 +12,17 @@ from pyro.infer.autoguide import AutoNormal
 from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import EstimatorError, ModelError, OptionError
 from pyro_vae.estimators import AnalyticKL, Reparameterized, ScoreFunction
+from tests.against_pyro import check_against
 from tests.pairs import PAIRS, gradients
 
 RIGHT = [pair for pair in PAIRS if pair.pyro_is_right]
-
-
-def _nesting(model, guide, args):
-    elbo = TraceELBO(num_particles=2)
-    return elbo.plan(model, guide, *args).max_plate_nesting
-
-
-def _same_gradients(ours, theirs, model, guide, args, tolerance=1e-6):
-    results = []
-    for objective in (ours, theirs):
-        objective.loss(model, guide, *args)  # lazy parameters, shapes
-        gradients()
-        pyro.set_rng_seed(5)
-        loss = objective.differentiable_loss(model, guide, *args)
-        loss.backward()
-        results.append((loss.item(), gradients()))
-    (loss, found), (expected_loss, expected) = results
-    assert loss == pytest.approx(expected_loss, rel=1e-5, abs=1e-5)
-    assert found.keys() == expected.keys()
-    assert found
-    for name in expected:
-        scale = 1 + expected[name].abs().max().item()
-        torch.testing.assert_close(
-            found[name], expected[name], rtol=1e-5, atol=tolerance * scale, msg=lambda m, n=name: f"{n}: {m}"
-        )
-
-
-def _check_against(pyros, estimator, pair, particles):
-    """In double precision, from the same draws, the gradient of one of Pyro's objectives."""
-    torch.set_default_dtype(torch.float64)
-    try:
-        model, guide, args = pair.make()
-        args = tuple(arg.double() for arg in args)
-        nesting = _nesting(model, guide, args)
-        theirs = pyros(num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=nesting)
-        _same_gradients(TraceELBO(estimator, num_particles=particles), theirs, model, guide, args)
-    finally:
-        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("particles", [1, 4])
 @pytest.mark.parametrize("pair", RIGHT, ids=lambda pair: pair.name)
 def test_gradient_is_trace_elbos_from_the_same_draws(pair, particles):
     estimator = Reparameterized() if pair.reparameterised else ScoreFunction(pathwise=True, downstream=False)
-    _check_against(Trace_ELBO, estimator, pair, particles)
+    check_against(Trace_ELBO, estimator, pair, particles)
 
 
 @pytest.mark.parametrize("name", ["discrete", "mixed", "auxiliary discrete", "discrete chain"])
@@ -91,7 +54,7 @@ MEAN_FIELD = [
 @pytest.mark.parametrize("particles", [1, 4])
 @pytest.mark.parametrize("pair", MEAN_FIELD, ids=lambda pair: pair.name)
 def test_analytic_gradient_is_trace_mean_fields_from_the_same_draws(pair, particles):
-    _check_against(TraceMeanField_ELBO, AnalyticKL(), pair, particles)
+    check_against(TraceMeanField_ELBO, AnalyticKL(), pair, particles)
 
 
 def _ordered_pair(reversed_guide: bool):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pyro_vae.errors import EstimatorError
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, check_particles
 from pyro_vae.estimators.baselines import Baseline, NoBaseline, Scored, as_baseline
 from pyro_vae.estimators.costs import Cost, cost_of, sampled_costs
@@ -86,8 +87,21 @@ class ScoreFunction(Estimator):
 
 
 def scored_sites(particles: Particles) -> list[Site]:
-    """The guide's sites without a pathwise derivative."""
-    return [site for site in particles.sites.values() if site.log_q is not None and not site.reparameterised]
+    """The guide's sites without a pathwise derivative.
+
+    Raises :class:`~pyro_vae.errors.EstimatorError` when one was drawn for every value of an enumerated site: its
+    scores and costs belong together value by value, and the table has their expectations only.
+    """
+    found = [site for site in particles.sites.values() if site.log_q is not None and not site.reparameterised]
+    for site in found:
+        if site.drawn_given:
+            raise EstimatorError(
+                f"Site '{site.name}' would take its score, but it is drawn for every value of the enumerated site "
+                f"'{site.drawn_given[0]}'. Enumerate '{site.name}' too, with `infer={{'enumerate': 'parallel'}}` in "
+                f"the guide; where it has `rsample`, keep it pathwise (Reparameterized(), "
+                f"ScoreFunction(pathwise=True)); or take the option out of '{site.drawn_given[0]}'."
+            )
+    return found
 
 
 def score_estimate(

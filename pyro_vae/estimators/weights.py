@@ -12,7 +12,7 @@ from torch import Tensor
 from pyro_vae.errors import EstimatorError
 from pyro_vae.estimators.base import Estimate
 from pyro_vae.estimators.score_function import scored_sites
-from pyro_vae.particles.data import Factor, Particles, Plate, Site
+from pyro_vae.particles.data import Factor, Particles, Plate, Site, refuse_enumerated
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class SharedFrame:
 
 def shared_frame(particles: Particles) -> SharedFrame:
     """The vectorised plates around every site. Raises :class:`~pyro_vae.errors.EstimatorError` naming plate and site
-    when another plate is subsampled: its rows cannot be scaled up inside a logarithm."""
+    when another plate is subsampled: its rows cannot be scaled up inside a logarithm; and for an enumerated site."""
+    refuse_enumerated(particles, "A multi-sample bound")
     factors = [
         (site, factor) for site in particles.sites.values() for factor in (site.log_p, site.log_q) if factor is not None
     ]

@@ -6,11 +6,13 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pyro import poutine
 from pyro.infer import autoguide as pyro_autoguide
 from pyro.infer.autoguide import AutoGuide
 
 from pyro_vae.errors import ModelError, OptionError
 from pyro_vae.guides.starts import init_from
+from pyro_vae.particles.enumerated import is_marked
 from pyro_vae.particles.handlers import with_flat_priors
 
 FAMILIES: dict[str, type[AutoGuide]] = {
@@ -49,7 +51,8 @@ def autoguide(
     Every family is a distribution over the latents' unconstrained values; ``auto_normal`` and
     ``auto_diagonal_normal`` are mean-field, ``auto_multivariate_normal`` full-rank. It starts at the prior's median
     with standard deviations ``init_scale`` on the unconstrained scale (0.1: narrow, so that the first gradients are
-    those of the log joint near the start).
+    those of the log joint near the start). Discrete sites that the model sums out (``infer={"enumerate":
+    "parallel"}``) are hidden from it.
 
     Args:
         name: one of :func:`names`; Pyro's class names (``"AutoNormal"``) are understood too.
@@ -87,7 +90,7 @@ def autoguide(
     if family not in _NO_SCALE:
         arguments["init_scale"] = float(init_scale)
     try:
-        return FAMILIES[family](with_flat_priors(model), **arguments)
+        return FAMILIES[family](poutine.block(with_flat_priors(model), hide_fn=is_marked), **arguments)
     except (TypeError, ValueError) as error:
         raise OptionError(f"autoguide {family!r} with options {sorted(options)}: {error}") from error
 

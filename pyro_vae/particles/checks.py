@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from pyro_vae.errors import ModelError
+from pyro_vae.particles.enumerated import is_marked
 from pyro_vae.particles.handlers import is_delta
 from pyro_vae.particles.runs import Run
 
@@ -19,7 +20,11 @@ _PROBES = 64  # draws of a site that are held against the model's support
 
 def check_pair(run: Run, rerun: Callable[[], Run]) -> None:
     """Raise :class:`~pyro_vae.errors.ModelError` for missing or extra sites, unfit supports and shapes."""
-    latent = {name: site for name, site in run.model.items() if not site["is_observed"]}
+    latent = {
+        name: site
+        for name, site in run.model.items()
+        if not site["is_observed"] and (name in run.guide or not is_marked(site))
+    }
     _check_names(latent, run)
     _check_options(run)
     for name, site in latent.items():
@@ -42,10 +47,8 @@ def _check_names(latent: Mapping[str, Any], run: Run) -> None:
         name = missing[0]
         near = difflib.get_close_matches(name, extra, 1)
         hint = f" The guide has '{near[0]}', which the model lacks: is it the same site?" if near else ""
-        if latent[name]["infer"].get("enumerate"):
-            hint += (
-                " Its `infer={'enumerate': ...}` is not used by this objective: sample the site in the guide as well."
-            )
+        if getattr(latent[name]["fn"], "has_enumerate_support", False):
+            hint += " Or let the model sum it out exactly: give its `pyro.sample` `infer={'enumerate': 'parallel'}`."
         fn = type(latent[name]["fn"]).__name__
         raise ModelError(
             f"The guide lacks the model's latent site{'s' if len(missing) > 1 else ''} {_names(missing)}: expected a "

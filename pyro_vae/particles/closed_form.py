@@ -17,9 +17,9 @@ from torch.distributions import (
     kl_divergence,
 )
 
+from pyro_vae.particles.contraction import factor_of
 from pyro_vae.particles.data import Particles, Site, with_fields
 from pyro_vae.particles.handlers import is_delta
-from pyro_vae.particles.packing import make_factor
 from pyro_vae.particles.runs import Run
 
 
@@ -33,7 +33,7 @@ def add_closed_form_kl(particles: Particles, run: Run, allowed: Mapping[str, tup
         frame: Mapping[str, Any] = run.guide[name]
         sites[name] = replace(
             sites[name],
-            kl=make_factor(frame, run.particle_dim, run.num_particles, log_prob=kl),
+            kl=factor_of(run, frame, kl),
             kl_covers=tuple(other for other in covers if other != name),
         )
     return replace(particles, sites=sites)
@@ -49,8 +49,7 @@ def add_entropies(particles: Particles, run: Run) -> Particles:
     for name, site in run.guide.items():
         entropy = None if site["is_observed"] else _entropy(site["fn"])
         if entropy is not None:
-            factor = make_factor(site, run.particle_dim, run.num_particles, log_prob=entropy)
-            fields[name] = {"entropy": factor}
+            fields[name] = {"entropy": factor_of(run, site, entropy)}
     return with_fields(particles, fields)
 
 

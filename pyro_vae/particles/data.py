@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from pyro_vae.errors import EstimatorError
+
 
 class Pass(enum.Enum):
     """What an estimator asks of the draw beyond one live run of guide and model."""
@@ -124,6 +126,13 @@ class Site:
     can use it for: ``canonical`` are the distribution's live parameters by their usual names (logits; loc and scale;
     rate; concentration), ``[K, *plates, *event]``, ``noise`` as many uniform numbers, and ``rerun`` evaluates the
     pair elsewhere.
+
+    ``enumerated`` marks a site that the guide enumerates. All factors are then expectations over its values, so it has
+    no score and counts as reparameterised. Its ``value`` has an axis of all its values right of the plates, and so has
+    every value that was drawn for each of them, ``[K, *plates, *enumerated, *event]``; ``drawn_given`` names the
+    enumerated sites of which that is so. Sites that the model alone enumerates are not in the table: the factors that
+    they take part in are one, the observed site's or that of a ``sum_over_*`` site; the other members keep no
+    ``log_p``.
     """
 
     name: str
@@ -135,6 +144,8 @@ class Site:
     auxiliary: bool = False
     reparameterised: bool = True
     deterministic: bool = False
+    enumerated: bool = False
+    drawn_given: tuple[str, ...] = ()
     log_p_frozen: Factor | None = None
     log_q_frozen: Factor | None = None
     log_q_score: Factor | None = None
@@ -235,6 +246,18 @@ def with_fields(particles: Particles, fields: Mapping[str, Mapping[str, Any]]) -
     """The table with given fields of given sites replaced; sites that it lacks are passed over."""
     changed = {name: replace(particles[name], **new) for name, new in fields.items() if name in particles.sites}
     return replace(particles, sites={**particles.sites, **changed})
+
+
+def refuse_enumerated(particles: Particles, who: str) -> None:
+    """Raise :class:`~pyro_vae.errors.EstimatorError` for a site that the guide enumerates; ``who`` cannot take it."""
+    for site in particles.sites.values():
+        if site.enumerated:
+            raise EstimatorError(
+                f"{who} weighs whole draws, and the guide's site '{site.name}' is not drawn but enumerated. Leave "
+                f"'{site.name}' out of the guide and give it `infer={{'enumerate': 'parallel'}}` in the model, which "
+                f"sums it out exactly in every bound; or take that option out of the guide; or use an estimator of "
+                f"the ELBO, such as Reparameterized()."
+            )
 
 
 def sum_to(factor: Factor, plates: tuple[Plate, ...]) -> Tensor:

@@ -15,7 +15,7 @@ from pyro.ops.provenance import ProvenanceTensor, detach_provenance, get_provena
 from pyro.poutine.messenger import Messenger
 from torch.distributions import biject_to
 
-from pyro_vae.particles.handlers import is_delta, is_subsample
+from pyro_vae.particles.handlers import GivenSubsamples, is_delta, is_subsample
 from pyro_vae.particles.runs import Run, Setting
 
 UNTRACKABLE = (RuntimeError, TypeError, NotImplementedError, AssertionError, ValueError, AttributeError)
@@ -49,7 +49,7 @@ def _parents(program: Callable, setting: Setting, sites: Mapping[str, Any]) -> d
     """Direct parents of every site; where tracking fails, every earlier site counts as a parent."""
     tracker = _Parents()
     try:
-        with tracker:
+        with GivenSubsamples(setting.subsamples), tracker:
             program(*setting.args, **setting.kwargs)
         return tracker.parents
     except UNTRACKABLE:
@@ -68,10 +68,10 @@ def downstream_terms(model: Callable, guide: Callable, run: Run) -> dict[str, fr
         return {}
     tracker = _Parents(transitive=True)
     try:
-        with tracker:
+        with GivenSubsamples(run.setting.subsamples), tracker:
             trace = poutine.trace(guide).get_trace(*run.setting.args, **run.setting.kwargs)
         in_guide, tracker.parents = tracker.parents, {}
-        with tracker:
+        with GivenSubsamples(run.setting.subsamples), tracker:
             poutine.replay(model, trace=trace)(*run.setting.args, **run.setting.kwargs)
     except UNTRACKABLE:
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,17 +61,13 @@ def make_factor(
     plates = tuple(plate for plate, _ in frames)
     if log_prob is None:
         log_prob = evaluate(site)
-    name, mask = site["name"], site["mask"]
-    if mask is not None and mask is not True:
-        log_prob = (
-            torch.zeros_like(log_prob) if mask is False else torch.where(mask, log_prob, torch.zeros_like(log_prob))
-        )
+    name, log_prob = site["name"], masked(site, log_prob)
     full = torch.Size(
         [num_particles if particle_dim is not None else 1, *(plate.size for plate in plates if plate.vectorized)]
     )
     packed = pack(log_prob, name, frames, particle_dim)
     factor = Factor(packed if packed.shape == full else _expand(packed, full, name, plates), plates)
-    scale = _own_scale(site["scale"], factor.plate_scale, name, frames, particle_dim)
+    scale = own_scale(site, plates, particle_dim)
     return factor if isinstance(scale, float) and scale == 1.0 else Factor(factor.log_prob, plates, scale)
 
 
@@ -109,18 +106,32 @@ def _expand(packed: Tensor, full: torch.Size, name: str, plates: tuple[Plate, ..
         ) from None
 
 
-def _own_scale(scale: Any, plate_scale: float, name: str, frames: Any, particle_dim: int | None) -> Tensor | float:
+def masked(site: Mapping[str, Any], log_prob: Tensor) -> Tensor:
+    """The site's log-probability with 0 where ``poutine.mask`` hides it."""
+    mask = site["mask"]
+    if mask is None or mask is True:
+        return log_prob
+    return torch.zeros_like(log_prob) if mask is False else torch.where(mask, log_prob, torch.zeros_like(log_prob))
+
+
+def own_scale(site: Mapping[str, Any], plates: tuple[Plate, ...], particle_dim: int | None) -> Tensor | float:
     """``poutine.scale`` alone: Pyro multiplies the plates' N/B into the same number."""
+    scale, plate_scale = site["scale"], math.prod(plate.scale for plate in plates)
     if isinstance(scale, Tensor):
         own = scale / plate_scale
-        return own if own.dim() == 0 else pack(own, name, frames, particle_dim)
+        return own if own.dim() == 0 else pack(own, site["name"], frames_to_plates(site), particle_dim)
     own = float(scale) / plate_scale
     return 1.0 if abs(own - 1.0) < 1e-12 else own
 
 
-def make_value(site: Mapping[str, Any], particle_dim: int | None, num_particles: int) -> Tensor:
-    """A latent value as ``[K, *plates, *event]``."""
-    frames = frames_to_plates(site)
+def make_value(
+    site: Mapping[str, Any],
+    particle_dim: int | None,
+    num_particles: int,
+    enumerated: tuple[tuple[Plate, int | None], ...] = (),
+) -> Tensor:
+    """A latent value as ``[K, *plates, *event]``; axes of ``enumerated`` sites stand right of the plates'."""
+    frames = frames_to_plates(site) + enumerated
     event_dim = getattr(site["fn"], "event_dim", 0)
     packed = pack(site["value"], site["name"], frames, particle_dim, event_dim)
     lead = [num_particles if particle_dim is not None else 1, *(plate.size for plate, _ in frames if plate.vectorized)]

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from pyro_vae.errors import EstimatorError
 from pyro_vae.particles.closed_form import add_closed_form_kl, add_entropies
-from pyro_vae.particles.data import Dream, Particles, Pass, with_fields
+from pyro_vae.particles.contraction import factors_of
+from pyro_vae.particles.data import Dream, Particles, Pass, refuse_enumerated, with_fields
 from pyro_vae.particles.handlers import is_delta
-from pyro_vae.particles.packing import make_factor
 from pyro_vae.particles.parameters import add_parameters
 from pyro_vae.particles.plan import Plan
 from pyro_vae.particles.reruns import add_reruns
-from pyro_vae.particles.runs import Run
+from pyro_vae.particles.runs import Run, sample_sites
 
 
 def add_passes(
@@ -33,7 +33,7 @@ def add_passes(
     if Pass.ENTROPY in passes:
         particles = add_entropies(particles, run)
     if Pass.DOWNSTREAM in passes:
-        particles = with_fields(particles, {name: {"downstream": terms} for name, terms in plan.downstream.items()})
+        particles = _add_downstream(particles, plan)
     if Pass.PARAMETERS in passes:
         particles = add_parameters(particles, run)
     if Pass.RERUN in passes:
@@ -43,6 +43,13 @@ def add_passes(
     if Pass.FROZEN_MODEL in passes:
         particles = _add_frozen(particles, run, model, guide, "model")
     return particles
+
+
+def _add_downstream(particles: Particles, plan: Plan) -> Particles:
+    """What each site can influence, as the first run had it. The rows of a subsampled sequential plate have names of
+    their own: sites that run did not have may be influenced by any."""
+    new = frozenset((kind, name) for name in particles.sites if name not in plan.seen for kind in ("p", "q"))
+    return with_fields(particles, {name: {"downstream": terms | new} for name, terms in plan.downstream.items()})
 
 
 def _add_frozen(particles: Particles, run: Run, program: Callable, guide: Callable, role: str) -> Particles:
@@ -57,17 +64,15 @@ def _add_frozen(particles: Particles, run: Run, program: Callable, guide: Callab
             "GuideMessenger): use an "
             "ordinary autoguide such as AutoNormal, or a guide function."
         )
+    refuse_enumerated(particles, "An estimator that freezes parameters")
     known = {name: site for name, site in run.guide.items() if role == "model" or not is_delta(site["fn"])}
     replayed = ReplayMessenger(trace=_as_trace(known))
     with frozen_parameters(program):
-        trace = run.setting.trace(program, role, inner=replayed)
-        factors = {
-            name: make_factor(trace.nodes[name], run.particle_dim, run.num_particles)
-            for name, site in particles.sites.items()
-            if (site.log_q if role == "guide" else site.log_p) is not None
-        }
+        sites = sample_sites(run.setting.trace(program, role, inner=replayed))
+        alone = Run({}, sites, run.setting) if role == "guide" else Run(sites, {}, run.setting)
+        factors = factors_of(alone)
     field = "log_q_frozen" if role == "guide" else "log_p_frozen"
-    return with_fields(particles, {name: {field: factor} for name, factor in factors.items()})
+    return with_fields(particles, {name: {field: factor} for (_, name), factor in factors.items()})
 
 
 def _as_trace(sites: Mapping[str, Any]) -> poutine.Trace:

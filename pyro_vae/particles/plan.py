@@ -18,6 +18,8 @@ from pyro_vae.particles.checks import check_pair
 from pyro_vae.particles.data import Dream, Pass
 from pyro_vae.particles.dependencies import closed_form_sites, downstream_terms
 from pyro_vae.particles.dreams import check_dream
+from pyro_vae.particles.enumerated import Enumeration, find_enumeration
+from pyro_vae.particles.first_look import first_look
 from pyro_vae.particles.handlers import Values, prepare_autoguides, with_flat_priors
 from pyro_vae.particles.runs import Run, Setting, run_pair
 from pyro_vae.particles.state import unobserved
@@ -31,7 +33,8 @@ class Plan:
     ``latents`` are the model's latent sites in order; ``closed_form`` names the guide sites whose KL may be taken in
     closed form, with the sites that each stands for; ``why_looped`` is one sentence when particles are run one at a
     time; ``deterministic`` has the shapes of the deterministic sites for one particle; ``downstream`` the cost terms
-    that each guide site can influence, where asked for.
+    that each guide site can influence, where asked for; ``enumeration`` the sites that take all their values at once:
+    those that the model alone enumerates are not among the ``latents``; ``seen`` names every site of the first run.
     """
 
     max_plate_nesting: int
@@ -41,6 +44,8 @@ class Plan:
     why_looped: str = ""
     deterministic: Mapping[str, torch.Size] = field(default_factory=dict)
     downstream: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    enumeration: Enumeration | None = None
+    seen: frozenset[str] = frozenset()
 
     @property
     def particle_dim(self) -> int:
@@ -52,7 +57,7 @@ class Plan:
     ) -> Iterator[Setting]:
         """One setting for all particles where they may share a run, else one for each."""
         if self.vectorize and num_particles > 1:
-            yield Setting(args, kwargs, self.particle_dim, num_particles, values)
+            yield Setting(args, kwargs, self.particle_dim, num_particles, values, enumeration=self.enumeration)
             return
         for index in range(num_particles):
             row = (
@@ -60,7 +65,7 @@ class Plan:
                 if values is None or callable(values)
                 else {n: value[index : index + 1] for n, value in values.items()}
             )
-            yield Setting(args, kwargs, values=row)
+            yield Setting(args, kwargs, values=row, enumeration=self.enumeration)
 
 
 def plan_pair(
@@ -72,15 +77,17 @@ def plan_pair(
     num_particles: int | None = None,
     vectorize: bool | None = None,
     passes: Collection[Pass | Dream] = (),
+    enumerate_guide: bool = True,
 ) -> Plan:
     """Find plates and latents, check that model and guide fit, and whether a run with a particle axis means the same.
 
     ``vectorize`` None tries: a pair that fails with a particle axis, or gives other log-probabilities with it, is
     looped, and a warning says why; True makes that a :class:`~pyro_vae.errors.ModelError`; False loops. With
-    ``num_particles`` 1 there is nothing to share, unless reruns are. RNG, param store and buffers stay as they were.
+    ``num_particles`` 1 there is nothing to share, unless reruns are. Sites with ``infer={"enumerate": "parallel"}`` are
+    enumerated, unless the model runs alone; with ``enumerate_guide`` False the guide's are drawn like others. RNG,
+    param store and buffers stay as they were.
     """
     wanted = vectorize is not False and (num_particles != 1 or Pass.RERUN in passes)
-    graph = guide is not None and not {Pass.DOWNSTREAM, Pass.RERUN}.isdisjoint(passes)
     model = with_flat_priors(model)
     if guide is not None:
         prepare_autoguides(guide)
@@ -88,16 +95,14 @@ def plan_pair(
     # A model alone is run at draws from its prior, where the data may be impossible: Uniform(0, z) observed above z.
     with unobserved(*programs), torch.no_grad(), pyro.validation_enabled(guide is not None):
         run = run_pair(model, guide, Setting(args, dict(kwargs or {})))
-        if guide is not None:
+        if guide is None:
+            plan = _plan_model(model, run, wanted)
+        else:
             check_pair(run, lambda: run_pair(model, guide, run.setting))
             for dream in (asked for asked in passes if isinstance(asked, Dream)):
                 check_dream(model, guide, run, dream)
-        nesting = _plate_nesting(run)
-        # what a value influences can be told from tensors alone only where it does not steer the program's structure
-        why = why_not_vectorized(model, guide, run, nesting) if wanted or graph else ""
-        closed = closed_form_sites(model, guide, run) if Pass.KL in passes and guide is not None else {}
-        terms = downstream_terms(model, guide, run) if graph and guide is not None and not why else {}
-        shapes = deterministic_shapes(run)
+            plan = _plan_pair(model, guide, run, passes, wanted, enumerate_guide)
+    why = plan.why_looped
     if why and wanted and vectorize:
         raise ModelError(
             f"{why} Rewrite it so that it holds with leading batch dims, or use vectorize=False to run "
@@ -105,8 +110,41 @@ def plan_pair(
         )
     if why and wanted:
         warnings.warn(f"Particles are run one at a time, which is slower: {why}", stacklevel=3)
-    latents = tuple(name for name, site in run.model.items() if not site["is_observed"])
-    return Plan(nesting, wanted and not why, latents, closed, why, shapes, terms)
+    return plan
+
+
+def _plan_model(model: Callable, run: Run, wanted: bool) -> Plan:
+    nesting, shapes = _plate_nesting(run), deterministic_shapes(run)
+    why = why_not_vectorized(model, None, run, nesting, shapes) if wanted else ""
+    return Plan(nesting, wanted and not why, _latents(run), why_looped=why, deterministic=shapes)
+
+
+def _plan_pair(
+    model: Callable, guide: Callable, run: Run, passes: Collection[Pass | Dream], wanted: bool, enumerate_guide: bool
+) -> Plan:
+    nesting, shapes = _plate_nesting(run), deterministic_shapes(run)
+    graph = not {Pass.DOWNSTREAM, Pass.RERUN}.isdisjoint(passes)
+    # what a value influences can be told from tensors alone only where it does not steer the program's structure
+    why = why_not_vectorized(model, guide, run, nesting, shapes) if wanted or graph else ""
+    closed = closed_form_sites(model, guide, run) if Pass.KL in passes else {}
+    terms = downstream_terms(model, guide, run) if graph and not why else {}
+    left_of_particles = -nesting - 2
+    enumeration = find_enumeration(run.model, run.guide, guide, left_of_particles, enumerate_guide=enumerate_guide)
+    sums: Collection[str] = ()
+    if enumeration is not None:
+        look = first_look(model, guide, run, enumeration)
+        enumeration, terms, sums = look.enumeration, look.with_sums(terms), look.sums
+        closed = {name: covers for name, covers in closed.items() if not look.merged.intersection(covers)}
+        if wanted and not why:
+            why = why_not_vectorized(model, guide, look.run, nesting, shapes)
+    summed = enumeration.model if enumeration is not None else frozenset()
+    latents = tuple(name for name in _latents(run) if name not in summed)
+    seen = frozenset((*run.model, *run.guide, *sums))
+    return Plan(nesting, wanted and not why, latents, closed, why, shapes, terms, enumeration, seen)
+
+
+def _latents(run: Run) -> tuple[str, ...]:
+    return tuple(name for name, site in run.model.items() if not site["is_observed"])
 
 
 def _plate_nesting(run: Run) -> int:

@@ -17,7 +17,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from pyro_vae.errors import EstimatorError
-from pyro_vae.particles.data import Particles, with_fields
+from pyro_vae.particles.data import Particles, Site, with_fields
 from pyro_vae.particles.families import canonical_parameters, family, uniform_noise, unwrapped
 from pyro_vae.particles.handlers import is_delta
 from pyro_vae.particles.plan import Plan
@@ -30,7 +30,7 @@ def add_reruns(particles: Particles, run: Run, model: Callable, guide: Callable,
     if isinstance(poutine.unwrap(guide), Messenger):
         return particles  # such a guide runs the model itself; what it draws cannot be given
     fields: dict[str, Mapping[str, Any]] = {}
-    order = [name for name, site in run.guide.items() if not is_delta(site["fn"])]
+    order = [name for name, site in run.guide.items() if not is_delta(site["fn"]) and _has_one_value(particles[name])]
     for name in order:
         canonical = canonical_parameters(run.guide[name], run)
         if not canonical:
@@ -41,6 +41,11 @@ def add_reruns(particles: Particles, run: Run, model: Callable, guide: Callable,
         rerun = _PairRerun(model, guide, run, plan, particles, name, below)
         fields[name] = {"canonical": canonical, "noise": noise, "rerun": rerun}
     return with_fields(particles, fields)
+
+
+def _has_one_value(site: Site) -> bool:
+    """Whether the site has one value per particle: no enumerated site has, and none that was drawn for each of its."""
+    return not site.enumerated and not site.drawn_given
 
 
 def _descendants(name: str, order: Sequence[str], plan: Plan) -> frozenset[str]:
@@ -69,7 +74,10 @@ class _PairRerun:
         given = {
             site.name: site.value.detach().repeat(repeats, *(1,) * (site.value.dim() - 1))
             for site in self.particles.latent
-            if site.log_q is not None and not site.deterministic and site.name not in self.below
+            if site.log_q is not None
+            and not site.deterministic
+            and site.name not in self.below
+            and _has_one_value(site)
         }
         given[self.site] = values
         relaxing = nullcontext() if temperature is None else _RelaxedSites(self.site, self.below, temperature)
@@ -93,7 +101,7 @@ class _RelaxedSites(Messenger):
 
     def _pyro_sample(self, msg: dict) -> None:
         name, fn = msg["name"], msg["fn"]
-        if msg["is_observed"] or name not in self.below | {self.site}:
+        if msg["is_observed"] or name not in self.below | {self.site} or "_enumerate_dim" in msg["infer"]:
             return
         if family(fn) == "OneHotCategorical":
             msg["fn"] = _LinearScore(fn)

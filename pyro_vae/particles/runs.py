@@ -14,6 +14,7 @@ from pyro.poutine.replay_messenger import ReplayMessenger
 from torch import Tensor
 
 from pyro_vae.errors import ModelError, PyroVaeError
+from pyro_vae.particles.enumerated import ENUMERATION_REMEDY, Enumeration
 from pyro_vae.particles.handlers import (
     PARTICLES,
     DrawnObservations,
@@ -59,7 +60,7 @@ class _LastSite(Messenger):
 
 
 @contextmanager
-def _explained(role: str) -> Iterator[None]:
+def _explained(role: str, enumerated: bool) -> Iterator[None]:
     """Say at which site a program failed. Errors that a person's code raises on purpose keep their type as the
     cause."""
     with _LastSite() as where:
@@ -69,16 +70,15 @@ def _explained(role: str) -> Iterator[None]:
             raise
         except (ValueError, RuntimeError, TypeError, IndexError, NotImplementedError, AssertionError) as error:
             place = f"at or after site '{where.last}'" if where.last else "before its first site"
-            raise ModelError(
-                f"The {role} fails {place}: {first_sentence(error)} Run the {role} alone with these arguments "
-                f"to see where."
-            ) from error
+            when = " when its discrete sites take all their values at once" if enumerated else ""
+            remedy = ENUMERATION_REMEDY if enumerated else f"Run the {role} alone with these arguments to see where."
+            raise ModelError(f"The {role} fails {place}{when}: {first_sentence(error)} {remedy}") from error
 
 
 @dataclass(frozen=True)
 class Setting:
     """How programs are run: their arguments, the particles' plate (``particle_dim`` None: none), and what is given
-    instead of drawn."""
+    instead of drawn, or takes all values at once (``enumeration``)."""
 
     args: tuple = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +86,7 @@ class Setting:
     num_particles: int = 1
     values: Values | None = None
     subsamples: Mapping[str, Tensor] = field(default_factory=dict)
+    enumeration: Enumeration | None = None
 
     def trace(
         self, program: Callable, role: str, outer: Messenger | None = None, inner: Messenger | None = None
@@ -93,7 +94,7 @@ class Setting:
         """Run ``program`` and return its trace. ``outer`` sees sites before they are recorded, ``inner`` before they
         are drawn."""
         with ExitStack() as stack:
-            stack.enter_context(_explained(role))
+            stack.enter_context(_explained(role, self.enumeration is not None))
             if self.subsamples:
                 stack.enter_context(GivenSubsamples(self.subsamples))
             if self.values is not None:
@@ -103,6 +104,11 @@ class Setting:
             traced = stack.enter_context(poutine.trace())
             if inner is not None:
                 stack.enter_context(inner)
+            if self.enumeration is not None:
+                given = () if self.values is None or callable(self.values) else self.values
+                replayed = inner.trace if isinstance(inner, ReplayMessenger) else None
+                known = {*given, *(replayed.nodes if replayed is not None else ())}
+                stack.enter_context(self.enumeration.applied(role, known))
             if self.particle_dim is not None:
                 stack.enter_context(pyro.plate(PARTICLES, self.num_particles, dim=self.particle_dim))
             program(*self.args, **self.kwargs)
@@ -132,11 +138,12 @@ def run_pair(
         observations = DrawnObservations() if draw_observations else None
         model_trace = setting.trace(model, "model", outer=observations, inner=replayed)
     rows = setting.on_rows(model_trace, *([guide_trace] if guide_trace is not None else []))
-    guide_sites = _sample_sites(guide_trace) if guide_trace is not None else {}
-    return Run(_sample_sites(model_trace), guide_sites, rows)
+    guide_sites = sample_sites(guide_trace) if guide_trace is not None else {}
+    return Run(sample_sites(model_trace), guide_sites, rows)
 
 
-def _sample_sites(trace: Any) -> dict[str, Any]:
+def sample_sites(trace: Any) -> dict[str, Any]:
+    """The sample sites of a trace by name, without those by which plates draw their rows."""
     return {name: site for name, site in trace.nodes.items() if site["type"] == "sample" and not is_subsample(site)}
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyro_vae.particles.contraction import Contraction, factors_of
 from pyro_vae.particles.data import FACTORS, Factor, Particles, Rerun, Site
 from pyro_vae.particles.families import family
 from pyro_vae.particles.handlers import is_delta, is_function
-from pyro_vae.particles.packing import make_deterministic, make_factor, make_value
+from pyro_vae.particles.packing import make_deterministic, make_value
 from pyro_vae.particles.runs import Run
 
 
@@ -20,38 +21,57 @@ def tabulate(run: Run, *, stop: bool = False, shapes: Mapping[str, torch.Size] |
     """One row per site; deterministic sites keep their values only. ``stop`` says that values were detached;
     ``shapes`` are the deterministic sites' shapes for one particle, needed with a particles' plate."""
     dim, count = run.particle_dim, run.num_particles
+    enumeration = run.setting.enumeration
+    contraction = Contraction(run) if enumeration is not None else None
+    factors = factors_of(run, contraction)
     sites: dict[str, Site] = {}
     deterministic: dict[str, Tensor] = {}
-    for name, site in run.model.items():
-        if is_function(site):
-            deterministic[name] = make_deterministic(site, dim, count, (shapes or {}).get(name))
-            continue
-        sites[name] = _site(name, site, run.guide.get(name), dim, count, stop)
-    for name, site in run.guide.items():
-        if name not in run.model:
-            sites[name] = _site(name, None, site, dim, count, stop)
+    for name in dict.fromkeys((*run.model, *run.guide, *(name for _, name in factors))):
+        model, guide = run.model.get(name), run.guide.get(name)
+        log_p, log_q = factors.get(("p", name)), factors.get(("q", name))
+        if model is not None and is_function(model):
+            if enumeration is None or name not in enumeration.left_out:
+                deterministic[name] = make_deterministic(model, dim, count, (shapes or {}).get(name))
+        elif model is None and guide is None:  # a sum that is no observed site's
+            sites[name] = Site(name, torch.empty(0), log_p=log_p, observed=True)
+        elif contraction is None or name not in contraction.summed:
+            site = _site(name, model, guide, run, stop, contraction)
+            sites[name] = replace(site, log_p=log_p, log_q=log_q)
     return Particles(sites, count if dim is not None else 1, deterministic, run.setting.subsamples)
 
 
 def _site(
-    name: str, model: Mapping[str, Any] | None, guide: Mapping[str, Any] | None, dim: int | None, count: int, stop: bool
+    name: str,
+    model: Mapping[str, Any] | None,
+    guide: Mapping[str, Any] | None,
+    run: Run,
+    stop: bool,
+    contraction: Contraction | None,
 ) -> Site:
+    """A site without its factors."""
     source = guide or model
     assert source is not None  # called for sites of the model or of the guide
     observed = model is not None and model["is_observed"]
     drawn = source["infer"].get("_drawn_observation", False)
     delta = is_delta(source["fn"])
     pathwise = delta or (bool(getattr(source["fn"], "has_rsample", False)) and not stop)
+    enumerated = contraction is not None and "_enumerate_dim" in source["infer"]
+    if observed:
+        value = source["value"]
+    elif contraction is not None:
+        value = contraction.value(source)
+    else:
+        value = make_value(source, run.particle_dim, run.num_particles)
     return Site(
         name,
-        source["value"] if observed else make_value(source, dim, count),
-        log_p=None if model is None else make_factor(model, dim, count),
-        log_q=None if guide is None else make_factor(guide, dim, count),
+        value,
         observed=observed or drawn,
         predicted=drawn,
         auxiliary=model is None,
-        reparameterised=pathwise,
+        reparameterised=pathwise or enumerated,
         deterministic=delta,
+        enumerated=enumerated,
+        drawn_given=contraction.varies_with(guide) if contraction is not None and guide is not None else (),
         baseline_input=None if guide is None else guide["infer"].get("baseline_input"),
         family="" if guide is None else family(guide["fn"]),
     )

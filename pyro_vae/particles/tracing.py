@@ -34,7 +34,9 @@ def draw(
     """Draw K particles from the guide and score them under guide and model.
 
     Torch's generator is consumed exactly as Pyro's vectorised ELBO consumes it: same seed, same draws. One subsample
-    per step is shared by all particles, guide and model.
+    per step is shared by all particles, guide and model. Discrete sites with ``infer={"enumerate": "parallel"}`` are
+    not drawn: factors are exact expectations over those of the guide, and exact sums over those of the model alone; see
+    :class:`~pyro_vae.particles.data.Site`.
 
     Args:
         model: a Pyro program.
@@ -97,8 +99,8 @@ def run_model(
     """Run the model alone: latents at ``values`` (``[K, *plates, *event]``), from the prior where none is given.
 
     ``predictive`` draws the observed sites anew: their ``value`` is then ``[K, *plates, *event]``. ``values`` may
-    also be a function of (name, distribution, plates). A flat prior, which has no draws, gives feasible starting
-    points instead. Raises
+    also be a function of (name, distribution, plates). A flat prior, which has no draws, gives feasible starting points
+    instead. Nothing is enumerated: a site that asks for it is drawn like others. Raises
     :class:`~pyro_vae.errors.ModelError` naming the site.
 
     >>> import pyro, torch, pyro.distributions as dist
@@ -114,7 +116,7 @@ def run_model(
     model = with_flat_priors(model)
     tables: list[Particles] = []
     for setting in plan.settings(args, kwargs, num_particles, values):
-        setting = replace(setting, subsamples=tables[0].subsamples if tables else {})
+        setting = replace(setting, subsamples=tables[0].subsamples if tables else {}, enumeration=None)
         run = run_pair(model, None, setting, draw_observations=predictive)
         tables.append(tabulate(run, shapes=plan.deterministic))
     return stack_particles(tables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -15,21 +15,28 @@ from pyro_vae.particles.runs import Run, run_pair
 from pyro_vae.particles.table import stack_particles, tabulate
 
 
-def why_not_vectorized(model: Callable, guide: Callable | None, run: Run, nesting: int) -> str:
+def why_not_vectorized(
+    model: Callable, guide: Callable | None, run: Run, nesting: int, shapes: Mapping[str, torch.Size]
+) -> str:
     """One sentence on why a particle axis changes what ``run`` means; empty when it does not.
 
-    Two particles are run together, then each alone at the same values; the log-probabilities must agree.
+    Two particles are run together, then each alone at the same values; the log-probabilities must agree. ``shapes``
+    are those of deterministic sites when one particle runs alone.
     """
     single = tabulate(run)
-    again = tabulate(run_pair(model, guide, replace(run.setting, values=_fixed(run, single))))
-    if _difference(single, again):
+    fixed = all(site.enumerated or not site.drawn_given for site in single.latent)
+    if fixed and not is_settled(model, guide, run, single):
         return ""  # the program is random beyond its sites (dropout): there is nothing to compare
     try:
-        both = run_pair(model, guide, replace(run.setting, particle_dim=-nesting - 1, num_particles=2))
-        together = tabulate(both, shapes=deterministic_shapes(run))
+        both = run_pair(model, guide, replace(run.setting, particle_dim=-nesting - 1, num_particles=2, values=None))
+        together = tabulate(both, shapes=shapes)
     except ModelError as error:
         return f"with a leading particle axis: {error}"
-    values = _fixed(both, together)
+    if not fixed:
+        return (
+            ""  # values drawn for each value of an enumerated site cannot be given again: there is nothing to compare
+        )
+    values = fixed_values(both, together)
     rows = [{name: value[k : k + 1] for name, value in values.items()} for k in range(2)]
     apart = [tabulate(run_pair(model, guide, replace(run.setting, values=row))) for row in rows]
     try:
@@ -45,15 +52,26 @@ def why_not_vectorized(model: Callable, guide: Callable | None, run: Run, nestin
     )
 
 
+def is_settled(model: Callable, guide: Callable | None, run: Run, particles: Particles) -> bool:
+    """Whether the values of a run's sites (``particles`` is its table) settle their log-probabilities."""
+    again = run_pair(model, guide, replace(run.setting, values=fixed_values(run, particles)))
+    return not _difference(particles, tabulate(again))
+
+
 def deterministic_shapes(run: Run) -> dict[str, torch.Size]:
     """The shapes of deterministic sites when one particle runs alone."""
     return {name: value.shape[1:] for name, value in tabulate(run).deterministic.items()}
 
 
-def _fixed(run: Run, particles: Particles) -> dict[str, Tensor]:
-    """The values of a run's random latent sites: what has to be given to see the same run again."""
+def fixed_values(run: Run, particles: Particles) -> dict[str, Tensor]:
+    """The values of a run's random latent sites (``particles`` is its table): what has to be given to see the same run
+    again. Values that an enumerated site has, or that were drawn for each of its values, cannot be given."""
     fns = {**run.model, **run.guide}
-    return {site.name: site.value for site in particles.latent if not is_delta(fns[site.name]["fn"])}
+    return {
+        site.name: site.value
+        for site in particles.latent
+        if not (is_delta(fns[site.name]["fn"]) or site.enumerated or site.drawn_given)
+    }
 
 
 def _difference(one: Particles, other: Particles) -> str:

@@ -48,7 +48,9 @@ class Program:
         return repeat(lambda row: run(1, row), count, values)
 
     def prior(self, draws: int) -> dict[str, np.ndarray]:
-        """Latent and deterministic sites from the prior, ``[draws, *plates, *event]``; none where a prior is flat."""
+        """Latent and deterministic sites from the prior, ``[draws, *plates, *event]``; none where a prior is flat.
+
+        Sites that the model sums out, and what is a function of them, are left out as they are of the posterior."""
         flat: list[str] = []
 
         def look(name: str, fn: Any, plates: Any) -> None:
@@ -60,14 +62,18 @@ class Program:
         if flat:
             return {}
         run = self._run(draws, None)
-        return _numpy({**{site.name: site.value for site in run.latent}, **run.deterministic})
+        values = {**{site.name: site.value for site in run.latent}, **run.deterministic}
+        summed = self.plan.enumeration.without_value if self.plan.enumeration is not None else frozenset()
+        return _numpy({name: value for name, value in values.items() if name not in summed})
 
 
 def quiet_plan(model: Callable, guide: Callable | None, args: tuple, kwargs: Mapping[str, Any]) -> Plan:
-    """``plan_pair`` without its warning that particles are run one at a time: draws have another way to share a run."""
+    """``plan_pair`` for draws: the guide's discrete sites are drawn even where an objective would enumerate them.
+
+    There is no warning that particles are run one at a time: draws have another way to share a run."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Particles are run one at a time")
-        return plan_pair(model, guide, args, kwargs)
+        return plan_pair(model, guide, args, kwargs, enumerate_guide=False)
 
 
 def chunk_sizes(total: int, probe: Particles) -> list[int]:

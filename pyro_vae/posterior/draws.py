@@ -48,6 +48,10 @@ def sample_posterior(
     ``attrs["point_sites"]`` names the sites. A model that draws its own subsample cannot score its draws on all data:
     ``log_p``, ``log_q`` and whatever lies inside that plate are left out, and ``attrs["subsampled_plates"]`` names it.
 
+    Discrete sites that the model alone enumerates (``infer={"enumerate": "parallel"}``) are summed out: they, and
+    deterministic sites that are functions of them, are left out, and the log-likelihood of an observation is that of
+    the sum. Predictive draws draw them from the model. A site that the guide enumerates is drawn from the guide.
+
     Args:
         model: a Pyro program.
         guide: a Pyro program, ``PyroModule`` or autoguide with its fitted parameters.

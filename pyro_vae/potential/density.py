@@ -227,7 +227,8 @@ class Potential:
         """log p and log-Jacobian at ``free``, ``[1, D]``; scalar."""
         reader = _Reader(self, free)
         if self.discrete:
-            joint = enumerated_log_joint(self.model, self.args, self.kwargs, reader, self._plan.max_plate_nesting)
+            nesting = self._plan.max_plate_nesting
+            joint = enumerated_log_joint(self.model, self.args, self.kwargs, reader, self.discrete, nesting)
         else:
             joint = self._run(reader).log_p().squeeze(0)
         missing = [name for name in self.names if name not in reader.values]

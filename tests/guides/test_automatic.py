@@ -125,3 +125,16 @@ def test_callables_pass_through():
     assert as_guide(model, model) is model
     guide = AutoNormal(model)
     assert as_guide(guide, model) is guide
+
+
+@every_name
+def test_sites_that_the_model_sums_out_are_hidden_from_the_guide(name):
+    def mixture():
+        loc = pyro.sample("loc", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+        with pyro.plate("rows", 3):
+            z = pyro.sample("z", dist.Bernoulli(0.3), infer={"enumerate": "parallel"})
+            pyro.sample("x", dist.Normal(loc[..., 0] + 4 * z, 1.0), obs=torch.tensor([0.0, 1.0, 4.0]))
+
+    guide = autoguide(name, mixture)
+    assert set(guide()) == {"loc"}
+    assert torch.isfinite(TraceELBO(num_particles=4).estimate(mixture, guide).bound)

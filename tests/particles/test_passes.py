@@ -10,6 +10,7 @@ from pyro.infer.autoguide import AutoMultivariateNormal, AutoNormal, AutoNormalM
 
 from pyro_vae.errors import EstimatorError
 from pyro_vae.particles import Pass, draw
+from pyro_vae.particles.plan import plan_pair
 from tests.pairs import PAIRS, X5, hierarchy
 
 FROZEN = (Pass.FROZEN_GUIDE, Pass.FROZEN_MODEL)
@@ -123,3 +124,21 @@ def test_an_entropy_is_masked_and_its_scales_kept_apart():
     each = torch.distributions.Normal(0.0, 1.0).entropy()
     torch.testing.assert_close(entropy.log_prob, (each * torch.tensor([1.0, 0.0, 1.0, 1.0])).expand(2, 4))
     torch.testing.assert_close(entropy.total(), (3 * each).expand(2))
+
+
+def test_rows_that_the_first_run_did_not_have_count_as_downstream():
+    """A subsampled sequential plate names its sites after its rows, and those of the first run are not all."""
+
+    def model(x):
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        for row in pyro.plate("data", len(x), subsample_size=2):
+            pyro.sample(f"x_{row}", dist.Normal(z, 1.0), obs=x[row])
+
+    def guide(x):
+        pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    plan = plan_pair(model, guide, (X5,), passes=(Pass.DOWNSTREAM,))
+    pyro.set_rng_seed(0)
+    for _ in range(5):
+        particles = draw(model, guide, (X5,), passes=(Pass.DOWNSTREAM,), plan=plan)
+        assert {("p", site.name) for site in particles.observed} <= particles["z"].downstream

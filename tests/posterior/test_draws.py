@@ -255,6 +255,41 @@ def test_model_groups_leave_out_what_summed_sites_would_change() -> None:
     assert abs(groups["posterior_predictive"]["x"].mean() - (4 * weight.mean() - 2)) < 4 * 2.3 / 100
 
 
+def mixture(x: torch.Tensor) -> None:
+    w = pyro.sample("w", dist.Normal(0.0, 1.0))
+    with pyro.plate("rows", len(x)):
+        z = pyro.sample("z", dist.Bernoulli(0.3), infer={"enumerate": "parallel"})
+        pyro.deterministic("flipped", 1 - z)
+        pyro.sample("x", dist.Normal(w + 4 * z, 1.0), obs=x)
+
+
+def test_what_the_model_sums_out_is_left_out_and_weighs_nothing() -> None:
+    """``log_p`` is that of the mixture; predictive draws draw z: 30 % of them lie near 4. 2000 x 5, so within .05."""
+    guide = lambda x: pyro.sample("w", dist.Normal(0.2, 0.1))  # noqa: E731
+    tree = sample_posterior(mixture, guide, X, draws=2000, seed=0)
+    assert set(tree["posterior"].data_vars) == set(tree["prior"].data_vars) == {"w"}
+    w = torch.as_tensor(tree["posterior"]["w"].values[0]).unsqueeze(-1)
+    parts = [np.log(p) + dist.Normal(w + 4 * z, 1.0).log_prob(X.double()) for z, p in ((0, 0.7), (1, 0.3))]
+    expected = torch.logsumexp(torch.stack(parts), 0)
+    np.testing.assert_allclose(tree["log_likelihood"]["x"].values[0], expected, rtol=1e-5)
+    log_p = expected.sum(-1) + dist.Normal(0.0, 1.0).log_prob(w[:, 0])
+    np.testing.assert_allclose(tree["sample_stats"]["log_p"].values[0], log_p, rtol=1e-6)
+    assert float((tree["posterior_predictive"]["x"] > 2.2).mean()) == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_site_that_an_objective_enumerates_in_the_guide_is_drawn() -> None:
+    def guide(x: torch.Tensor) -> None:
+        pyro.sample("w", dist.Normal(0.2, 0.1))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("z", dist.Bernoulli(0.25), infer={"enumerate": "parallel"})
+
+    tree = sample_posterior(mixture, guide, X, draws=2000, seed=0)
+    z = tree["posterior"]["z"]
+    assert z.shape == (1, 2000, 5)
+    assert float(z.mean()) == pytest.approx(0.25, abs=0.03)  # sd .0043
+    np.testing.assert_array_equal(tree["posterior"]["flipped"], 1 - z)
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(DataError, match="positional argument 0"):
         sample_posterior(model, exact_guide, torch.tensor([np.inf]))

@@ -275,3 +275,22 @@ def test_two_modes_are_missed_and_it_is_said_although_khat_looks_good() -> None:
         assert verdict.level == "untrusted"
         assert "misses a mode of x" in verdict.reason
         assert found.judgements[name].weights.khat < 0.5
+
+
+@pytest.mark.slow
+def test_a_mixture_is_compared_with_its_assignments_summed_out() -> None:
+    def mixture(x: Tensor) -> None:
+        far = pyro.sample("far", dist.Normal(4.0, 1.0))
+        with pyro.plate("row", len(x)):
+            z = pyro.sample("z", dist.Bernoulli(0.4), infer={"enumerate": "parallel"})
+            pyro.sample("x", dist.Normal(z * far, 1.0), obs=x)
+
+    found = pv.compare(
+        mixture,
+        {"x": torch.tensor([0.1, -0.5, 3.8, 4.6, 4.1])},
+        guides=["auto_normal"],
+        seed=0,
+        **{**QUICK, "steps": 1000},
+    )
+    assert set(found.posteriors["auto_normal"]["posterior"].data_vars) == {"far"}
+    assert found.verdicts["auto_normal"].level in ("trusted", "reweight")
