@@ -131,8 +131,8 @@ class Site:
     no score and counts as reparameterised. Its ``value`` has an axis of all its values right of the plates, and so has
     every value that was drawn for each of them, ``[K, *plates, *enumerated, *event]``; ``drawn_given`` names the
     enumerated sites of which that is so. Sites that the model alone enumerates are not in the table: the factors that
-    they take part in are one, the observed site's or that of a ``sum_over_*`` site; the other members keep no
-    ``log_p``.
+    they take part in are one, in the place of the only other site's (its marginal), or that of a ``sum_over_*`` site
+    beside others that keep no ``log_p``.
     """
 
     name: str

@@ -24,8 +24,8 @@ from pyro_vae.particles.symbols import Symbols
 class Sum:
     """Model factors that became one, in the plates that all of them share.
 
-    ``name`` is the observed site's where that is the only member that is not summed over and lies in just these plates;
-    else it is the sum's own.
+    ``name`` is that of the one member that is not summed over, if it lies in just these plates: the factor is then its
+    marginal. Else the sum has a name of its own.
     """
 
     name: str
@@ -81,8 +81,7 @@ def _sum(run: Run, members: _Members, summed: Mapping[str, str], symbols: Symbol
         ((value,),) = contract_tensor_tree(tree, set(summed)).values()
     except (ValueError, NotImplementedError) as error:
         raise ModelError(f"Sites {inside} cannot be summed out: {error} {ENUMERATION_REMEDY}") from error
-    only = sites[others[0]]
-    hosted = len(others) == 1 and only["is_observed"] and _plates(only) == plates
+    hosted = len(others) == 1 and _plates(sites[others[0]]) == plates
     log_prob = expectation.of(value, plates, inside[0])
     name = others[0] if hosted else f"sum_over_{inside[0]}"
     return Sum(name, tuple(sites), Factor(log_prob, plates, _common_scale(sites, run.particle_dim)))

@@ -353,6 +353,33 @@ def test_a_sum_over_many_observations_is_a_site_of_its_own():
     assert particles["sum_over_z_0"].value.numel() == 0
 
 
+def test_a_latent_alone_with_what_is_summed_out_keeps_its_marginal():
+    model, guide, args = by_name["model: above a latent"].make()
+    particles = draw(model, guide, args, num_particles=3)
+    assert set(particles.sites) == {"v", "x"}
+    mixture = dist.MixtureSameFamily(
+        dist.Categorical(torch.tensor([0.2, 0.5, 0.3])), dist.Normal(torch.tensor([-1.0, 0.5, 1.3]), 0.5)
+    )
+    torch.testing.assert_close(particles["v"].log_p.log_prob, mixture.log_prob(particles["v"].value))
+
+
+def test_a_pair_that_holds_with_values_or_with_particles_but_not_with_both_is_looped():
+    def model(x):
+        w = pyro.sample("w", dist.Normal(0.0, 1.0))
+        with pyro.plate("data", 5):
+            z = pyro.sample("z", dist.Bernoulli(0.4), infer=PARALLEL)
+            if z.shape[-1] == 1 and w.dim() > 0:
+                raise RuntimeError("too many axes")
+            pyro.sample("x", dist.Normal(z + w, 1.0), obs=x)
+
+    def guide(x):
+        pyro.sample("w", dist.Normal(0.0, 1.0))
+
+    with pytest.warns(UserWarning, match="one at a time.*too many axes"):
+        plan = plan_pair(model, guide, (X5,))
+    assert draw(model, guide, (X5,), num_particles=3, plan=plan).log_w().shape == (3,)
+
+
 def test_what_is_a_function_of_an_enumerated_site_is_left_out():
     """Two rows and two values, so that shapes alone could be mistaken."""
 
