@@ -64,7 +64,8 @@ def by_name(name: str | Estimator) -> Estimator:
     key = str(name).strip().lower().replace("_", "-")
     if key in BY_NAME:
         return BY_NAME[key]
-    near = difflib.get_close_matches(key, BY_NAME, 3) or sorted(BY_NAME)
+    begun = [known for known in BY_NAME if key and known.startswith(key)]
+    near = begun or difflib.get_close_matches(key, BY_NAME, 3) or sorted(BY_NAME)
     raise OptionError(
         f"estimator {name!r} is not known: expected one of {', '.join(sorted(BY_NAME))}. Nearest: {', '.join(near)}."
     )
