@@ -116,8 +116,8 @@ class Site:
     :attr:`Pass.KL` was asked for and holds; it stands for the site's ``log_q - log_p`` and, for an autoguide's
     ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too. ``entropy``
     (:attr:`Pass.ENTROPY`), ``[K, *plates]``, stands for the site's own ``-log_q``. ``log_q_score`` is set where
-    ``log_q`` was replaced by a constant: what the value was drawn from, see :attr:`score`. ``log_q_dreamt``
-    (:class:`Dream`), ``[dreams, *plates]``, is log q of a dreamt value at the dreamt data. ``downstream``
+    ``log_q`` is masked or was replaced by a constant: what the value was drawn from, see :attr:`score`.
+    ``log_q_dreamt`` (:class:`Dream`), ``[dreams, *plates]``, is log q of a dreamt value at the dreamt data. ``downstream``
     (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
     None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a function of, ``[K,
     *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline: ``infer={"baseline_input": x}``.
@@ -164,7 +164,7 @@ class Site:
 
     @property
     def score(self) -> Factor | None:
-        """The log q whose gradient is the score of the draw; ``log_q`` unless that was replaced in the cost."""
+        """The log q whose gradient is the score of the draw; ``log_q`` unless that is masked or replaced."""
         return self.log_q if self.log_q_score is None else self.log_q_score
 
     @property

@@ -37,6 +37,7 @@ class _Parents(Messenger):
             return
         value = detach_provenance(msg["value"])
         tags = get_provenance(msg["value"]) if is_delta(msg["fn"]) else get_provenance(msg["fn"].log_prob(value))
+        tags |= get_provenance(msg["mask"]) | get_provenance(msg["scale"])
         if self.transitive:
             tags |= get_provenance(msg["value"])
         self.parents[msg["name"]] = tags

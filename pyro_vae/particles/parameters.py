@@ -36,7 +36,7 @@ def add_parameters(particles: Particles, run: Run) -> Particles:
     keep none."""
     fields: dict[str, Mapping[str, Any]] = {}
     for name, site in run.guide.items():
-        log_q = particles[name].log_q
+        log_q = particles[name].score
         summed = particles[name].enumerated or particles[name].drawn_given  # log q is an expectation, without scores
         tensors = {} if summed or is_delta(site["fn"]) else _read(site["fn"])
         if not tensors or log_q is None or not log_q.log_prob.requires_grad:

@@ -21,6 +21,7 @@ from pyro_vae.particles.dreams import check_dream
 from pyro_vae.particles.enumerated import Enumeration, find_enumeration
 from pyro_vae.particles.first_look import first_look
 from pyro_vae.particles.handlers import Values, prepare_autoguides, with_flat_priors
+from pyro_vae.particles.influence import confirmed
 from pyro_vae.particles.runs import Run, Setting, run_pair
 from pyro_vae.particles.state import unobserved
 from pyro_vae.particles.vectorization import deterministic_shapes, why_not_vectorized
@@ -128,6 +129,7 @@ def _plan_pair(
     why = why_not_vectorized(model, guide, run, nesting, shapes) if wanted or graph else ""
     closed = closed_form_sites(model, guide, run) if Pass.KL in passes else {}
     terms = downstream_terms(model, guide, run) if graph and not why else {}
+    terms = confirmed(model, guide, run, terms, pathwise=Pass.SCORE not in passes) if terms else terms
     left_of_particles = -nesting - 2
     enumeration = find_enumeration(run.model, run.guide, guide, left_of_particles, enumerate_guide=enumerate_guide)
     sums: Collection[str] = ()

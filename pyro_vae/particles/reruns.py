@@ -49,12 +49,12 @@ def _has_one_value(site: Site) -> bool:
 
 
 def _descendants(name: str, order: Sequence[str], plan: Plan) -> frozenset[str]:
-    """The random guide sites to be drawn anew: those that the site's value can influence; where that is not known,
-    those that are drawn after it."""
-    terms = plan.downstream.get(name)
+    """The random guide sites to be drawn anew: those that the site's value can influence; where that is not known, and
+    of sites that the plan's own run did not see, those that are drawn after it."""
+    terms, after = plan.downstream.get(name), order[order.index(name) + 1 :]
     if terms is None:
-        return frozenset(order[order.index(name) + 1 :])
-    return frozenset(other for other in order if ("q", other) in terms and other != name)
+        return frozenset(after)
+    return frozenset(other for other in after if ("q", other) in terms or other not in plan.seen)
 
 
 @dataclass(frozen=True)

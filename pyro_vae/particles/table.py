@@ -13,7 +13,7 @@ from pyro_vae.particles.contraction import Contraction, factors_of
 from pyro_vae.particles.data import FACTORS, Factor, Particles, Rerun, Site
 from pyro_vae.particles.families import family
 from pyro_vae.particles.handlers import is_delta, is_function
-from pyro_vae.particles.packing import make_deterministic, make_value
+from pyro_vae.particles.packing import make_deterministic, make_factor, make_value
 from pyro_vae.particles.runs import Run
 
 
@@ -36,7 +36,8 @@ def tabulate(run: Run, *, stop: bool = False, shapes: Mapping[str, torch.Size] |
             sites[name] = Site(name, torch.empty(0), log_p=log_p, observed=True)
         elif contraction is None or name not in contraction.summed:
             site = _site(name, model, guide, run, stop, contraction)
-            sites[name] = replace(site, log_p=log_p, log_q=log_q)
+            score = None if guide is None or site.deterministic else _unmasked(guide, run, contraction)
+            sites[name] = replace(site, log_p=log_p, log_q=log_q, log_q_score=score)
     return Particles(sites, count if dim is not None else 1, deterministic, run.setting.subsamples)
 
 
@@ -75,6 +76,21 @@ def _site(
         baseline_input=None if guide is None else guide["infer"].get("baseline_input"),
         family="" if guide is None else family(guide["fn"]),
     )
+
+
+def _unmasked(guide: Mapping[str, Any], run: Run, contraction: Contraction | None) -> Factor | None:
+    """What a masked site was drawn from: a mask takes it out of the cost, and its value still comes from there. None
+    without a mask."""
+    masked = guide["mask"] is not None and guide["mask"] is not True
+    fn = guide["fn"]
+    while type(fn).__name__ == "MaskedDistribution":
+        fn, masked = fn.base_dist, True
+    if not masked:
+        return None
+    site = {**guide, "fn": fn, "mask": None}
+    if contraction is not None:
+        return contraction.factor(site)
+    return make_factor(site, run.particle_dim, run.num_particles)
 
 
 def stack_particles(tables: Sequence[Particles]) -> Particles:
@@ -119,11 +135,10 @@ def _stack(factors: Sequence[Factor | None]) -> Factor | None:
     first = next((factor for factor in factors if factor is not None), None)
     if first is None:
         return None
-    shape, scale = first.log_prob.shape, first.scale
-    if isinstance(scale, Tensor) and scale.dim() > 0:
-        scale = torch.cat(
-            [torch.as_tensor(1.0 if factor is None else factor.scale).expand(shape) for factor in factors]
-        )
+    scales: list[Tensor | float] = [first.scale if factor is None else factor.scale for factor in factors]
+    scale = first.scale
+    if any(isinstance(own, Tensor) for own in scales) or len(set(scales)) > 1:  # a scale may depend on the draw
+        scale = torch.cat([torch.as_tensor(own).expand(first.log_prob.shape) for own in scales])
     log_prob = torch.cat(
         [torch.zeros_like(first.log_prob) if factor is None else factor.log_prob for factor in factors]
     )

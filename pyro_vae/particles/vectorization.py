@@ -80,7 +80,7 @@ def _difference(one: Particles, other: Particles) -> str:
         for a, b in ((site.log_p, other[name].log_p), (site.log_q, other[name].log_q)):
             if a is None or b is None:
                 continue
-            same_shape = a.log_prob.shape == b.log_prob.shape
-            if not same_shape or not torch.allclose(a.log_prob, b.log_prob, rtol=1e-3, atol=1e-3, equal_nan=True):
+            here, there = a.scaled(), b.scaled()
+            if here.shape != there.shape or not torch.allclose(here, there, rtol=1e-3, atol=1e-3, equal_nan=True):
                 return name
     return ""

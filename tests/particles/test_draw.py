@@ -220,3 +220,19 @@ def test_a_batch_norm_model_is_left_as_it_was():
     program = Model()
     plan_pair(program, AutoNormal(program), (torch.randn(6, 3),))
     torch.testing.assert_close(net.running_mean, before)
+
+
+def test_a_scale_that_depends_on_the_draw_is_each_particles_own():
+    def model():
+        b = pyro.sample("b", dist.Bernoulli(0.5))
+        with poutine.scale(scale=1.0 + 3.0 * b):
+            pyro.sample("x", dist.Normal(0.0, 1.0), obs=torch.tensor(2.0))
+
+    def guide():
+        pyro.sample("b", dist.Bernoulli(0.5))
+
+    values = {"b": torch.tensor([0.0, 1.0, 1.0])}
+    both = [draw(model, guide, num_particles=3, values=values, vectorize=vectorize) for vectorize in (True, False)]
+    torch.testing.assert_close(both[0].log_p(), both[1].log_p())
+    one = dist.Normal(0.0, 1.0).log_prob(torch.tensor(2.0))
+    torch.testing.assert_close(both[1]["x"].log_p.total(), one * torch.tensor([1.0, 4.0, 4.0]))
