@@ -30,6 +30,7 @@ HEAVY = (
     "jinja2",
 )
 PACKAGES = (
+    "distributions",
     "particles",
     "estimators",
     "guides",

@@ -1,0 +1,74 @@
+"""Draws as a function of parameters and of noise that does not depend on them.
+
+A compiled fit draws the noise of many steps at once and passes it in; a test passes the noise that it wants.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from pyro_vae.distributions.parameters import parameter_names
+
+
+class Noise(enum.Enum):
+    """The standard distribution that every entry of a noise tensor follows, independently."""
+
+    EXPONENTIAL = "the exponential with rate 1; dense near 0 and never 0, so that a tail on either side is reached"
+    NORMAL = "the normal with mean 0 and standard deviation 1"
+    UNIFORM = "the uniform on (0, 1), its ends left out"
+
+    def draw(self, shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Fresh noise of ``shape`` from torch's generator."""
+        if self is Noise.NORMAL:
+            return torch.randn(shape, dtype=dtype, device=device)
+        tiny = torch.finfo(dtype).tiny
+        if self is Noise.EXPONENTIAL:
+            return torch.empty(shape, dtype=dtype, device=device).exponential_().clamp(min=tiny)
+        return torch.rand(shape, dtype=dtype, device=device).clamp(min=tiny)
+
+
+class FromNoise(TorchDistribution):
+    """A distribution whose draw is ``sample_from_noise(noise)``, differentiable in the parameters.
+
+    A subclass sets ``arg_constraints``, ``support`` and ``noise``, assigns its parameters before it calls
+    ``super().__init__``, and writes ``sample_from_noise`` and ``log_prob``. Where a draw takes more noise than it has
+    entries, it overrides ``noise_shape``. ``expand``, ``rsample`` and the dtype and device of the noise are here.
+    """
+
+    has_rsample = True
+    noise: ClassVar[Noise]
+
+    def noise_shape(self, sample_shape: tuple[int, ...] = ()) -> torch.Size:
+        """The shape of the noise for draws of ``sample_shape``: ``[*sample_shape, *batch_shape, *event_shape]``."""
+        return self._extended_shape(torch.Size(sample_shape))
+
+    def draw_noise(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Fresh noise for draws of ``sample_shape``, in the parameters' dtype and on their device."""
+        like = getattr(self, parameter_names(self)[0])
+        return self.noise.draw(self.noise_shape(sample_shape), dtype=like.dtype, device=like.device)
+
+    def sample_from_noise(self, noise: Tensor) -> Tensor:
+        """The draws that ``noise`` gives; gradients flow to the parameters."""
+        raise NotImplementedError
+
+    def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Fresh draws ``[*sample_shape, *batch_shape, *event_shape]``, through which gradients flow."""
+        return self.sample_from_noise(self.draw_noise(sample_shape))
+
+    def expand(self, batch_shape: tuple[int, ...], _instance=None):
+        """The same distribution with its parameters expanded to ``batch_shape``."""
+        new = self._get_checked_instance(type(self), _instance)
+        batch_shape = torch.Size(batch_shape)
+        for name in parameter_names(self):
+            value = getattr(self, name)
+            event_dim = self.arg_constraints.get(name, constraints.real).event_dim
+            setattr(new, name, value.expand(batch_shape + value.shape[value.dim() - event_dim :]))
+        torch.distributions.Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
