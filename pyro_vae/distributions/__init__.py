@@ -4,6 +4,9 @@ Every one that is reparameterised is a :class:`~pyro_vae.distributions.noise.Fro
 parameters and of noise that does not depend on them, so the noise can be drawn ahead and passed in. ``rsample`` is
 ``sample_from_noise(draw_noise(sample_shape))``, the noise has the shape ``noise_shape(sample_shape)`` and, entry by
 entry, the standard distribution that ``noise`` names.
+
+Two scales hold what a plain float cannot. A number in (0, 1) is carried as its logit, from which log x and log(1 - x)
+follow to the last digit; weights that sum to one are carried as their logarithms, on the support ``log_simplex``.
 """
 
 from typing import TYPE_CHECKING
@@ -11,10 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyro_vae.distributions.noise import FromNoise as FromNoise
     from pyro_vae.distributions.noise import Noise as Noise
+    from pyro_vae.distributions.supports import log_simplex as log_simplex
 
 _HOME = {
     "FromNoise": "noise",
     "Noise": "noise",
+    "log_simplex": "supports",
 }
 __all__ = sorted(_HOME)
 
