@@ -11,9 +11,8 @@ from typing import ClassVar
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import constraints
 
-from pyro_vae.distributions.parameters import parameter_names
+from pyro_vae.distributions.parameters import expand_parameters, parameter_names
 
 
 class Noise(enum.Enum):
@@ -63,12 +62,4 @@ class FromNoise(TorchDistribution):
 
     def expand(self, batch_shape: tuple[int, ...], _instance=None):
         """The same distribution with its parameters expanded to ``batch_shape``."""
-        new = self._get_checked_instance(type(self), _instance)
-        batch_shape = torch.Size(batch_shape)
-        for name in parameter_names(self):
-            value = getattr(self, name)
-            event_dim = self.arg_constraints.get(name, constraints.real).event_dim
-            setattr(new, name, value.expand(batch_shape + value.shape[value.dim() - event_dim :]))
-        torch.distributions.Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+        return expand_parameters(self, batch_shape, _instance)

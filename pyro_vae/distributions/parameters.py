@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 from torch.distributions.utils import lazy_property
 
 from pyro_vae.errors import OptionError
@@ -19,6 +19,19 @@ def parameter_names(distribution: Distribution) -> tuple[str, ...]:
         and name not in vars(distribution)
     }
     return tuple(name for name in distribution.arg_constraints if name not in lazy)
+
+
+def expand_parameters(distribution: Distribution, batch_shape: tuple[int, ...], _instance=None) -> Distribution:
+    """The same distribution with its parameters expanded to ``batch_shape``: what a class's ``expand`` returns."""
+    new = distribution._get_checked_instance(type(distribution), _instance)
+    batch_shape = torch.Size(batch_shape)
+    for name in parameter_names(distribution):
+        value = getattr(distribution, name)
+        event_dim = distribution.arg_constraints.get(name, constraints.real).event_dim
+        setattr(new, name, value.expand(batch_shape + value.shape[value.dim() - event_dim :]))
+    Distribution.__init__(new, batch_shape, distribution.event_shape, validate_args=False)
+    new._validate_args = distribution._validate_args
+    return new
 
 
 def broadcast(**parameters: Tensor | float) -> tuple[Tensor, ...]:
