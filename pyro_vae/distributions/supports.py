@@ -1,4 +1,6 @@
-"""The log-simplex: vectors of logarithms of weights that sum to one, and how they are unconstrained.
+"""The supports that torch lacks: the open unit interval and the log-simplex.
+
+The log-simplex has the vectors of logarithms of weights that sum to one.
 
 A density on it is given with respect to Lebesgue measure on the log-ratios log w_k - log w_K, k < K. That is
 symmetric in the coordinates, for two weights it is the logit scale of the first, and to unconstrain costs no Jacobian.
@@ -11,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.distributions import biject_to, constraints, transform_to
-from torch.distributions.transforms import Transform
+from torch.distributions.transforms import SigmoidTransform, Transform
 
 
 class _LogSimplex(constraints.Constraint):
@@ -26,6 +28,22 @@ class _LogSimplex(constraints.Constraint):
 
 
 log_simplex = _LogSimplex()
+
+
+class _OpenUnitInterval(constraints.Constraint):
+    """Numbers between 0 and 1, both left out: where a density may be 0 or infinite, no draw lies."""
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value > 0) & (value < 1)
+
+
+open_unit_interval = _OpenUnitInterval()
+
+
+@biject_to.register(_OpenUnitInterval)
+@transform_to.register(_OpenUnitInterval)
+def _sigmoid(constraint: _OpenUnitInterval) -> SigmoidTransform:
+    return SigmoidTransform()
 
 
 class LogRatioTransform(Transform):

@@ -5,13 +5,14 @@ Rows stand in ``cases_*.py`` beside this file, each in a tuple ``CASES``. ``test
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import mpmath
+import pytest
 import torch
 from pyro.distributions import TorchDistribution
 
@@ -31,6 +32,8 @@ class Case:
     ``points`` are values at which log_prob is held besides the distribution's own draws.
     ``support`` are the ends of a scalar's support. ``has`` says which closed forms the class offers.
     ``bad`` are (setting, argument at fault) that must be refused. ``peers`` make other people's version from a setting.
+    ``rounds_at_edges``: at the edge settings many draws are between two floats, or below the least, and are put on the
+    nearest one inside the support, so that their distribution is no longer the one that it is on the log scale.
     ``gof(distribution, samples)`` is a p-value, for a row where neither cdf nor density will do.
     """
 
@@ -45,6 +48,7 @@ class Case:
     has: frozenset[str] = CLOSED_FORMS
     event_dim: int = 0
     reparameterised: bool = True
+    rounds_at_edges: bool = False
     bad: tuple[tuple[Setting, str], ...] = ()
     peers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     gof: Callable[[TorchDistribution, torch.Tensor], float] | None = None
@@ -74,12 +78,11 @@ def all_cases() -> list[Case]:
     return [case for name in names for case in import_module(f"tests.distributions.{name}").CASES]
 
 
-def rows(*, edges: bool = False, keep: Callable[[Case], bool] = lambda case: True) -> Iterator[Any]:
+def rows(*, edges: bool = False, keep: Callable[[Case], bool] = lambda case: True) -> list[Any]:
     """(case, setting) pairs with an id each, for ``pytest.mark.parametrize``."""
-    import pytest
-
-    for case in all_cases():
-        if keep(case):
-            for setting in case.settings + (case.edge_settings if edges else ()):
-                label = ",".join(f"{value:g}" if isinstance(value, float | int) else "…" for value in setting.values())
-                yield pytest.param(case, setting, id=f"{case.name}({label})")
+    found = []
+    for case in filter(keep, all_cases()):
+        for setting in case.settings + (case.edge_settings if edges else ()):
+            label = ",".join(f"{value:g}" if isinstance(value, float | int) else "…" for value in setting.values())
+            found.append(pytest.param(case, setting, id=f"{case.name}({label})"))
+    return found
