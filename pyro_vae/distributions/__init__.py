@@ -12,14 +12,48 @@ follow to the last digit; weights that sum to one are carried as their logarithm
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pyro_vae.distributions.beta import Beta as Beta
+    from pyro_vae.distributions.concrete import Concrete as Concrete
+    from pyro_vae.distributions.dirichlet import Dirichlet as Dirichlet
+    from pyro_vae.distributions.exp_concrete import ExpConcrete as ExpConcrete
+    from pyro_vae.distributions.gamma import Gamma as Gamma
+    from pyro_vae.distributions.log_dirichlet import LogDirichlet as LogDirichlet
+    from pyro_vae.distributions.log_gamma import LogGamma as LogGamma
+    from pyro_vae.distributions.log_normal import LogNormal as LogNormal
+    from pyro_vae.distributions.logistic_normal import LogisticNormal as LogisticNormal
+    from pyro_vae.distributions.logit_beta import LogitBeta as LogitBeta
+    from pyro_vae.distributions.logit_relaxed_bernoulli import LogitRelaxedBernoulli as LogitRelaxedBernoulli
+    from pyro_vae.distributions.multivariate_normal import MultivariateNormal as MultivariateNormal
     from pyro_vae.distributions.noise import FromNoise as FromNoise
     from pyro_vae.distributions.noise import Noise as Noise
+    from pyro_vae.distributions.normal import Normal as Normal
+    from pyro_vae.distributions.relaxed_bernoulli import RelaxedBernoulli as RelaxedBernoulli
+    from pyro_vae.distributions.straight_through_bernoulli import StraightThroughBernoulli as StraightThroughBernoulli
+    from pyro_vae.distributions.straight_through_one_hot import StraightThroughOneHot as StraightThroughOneHot
     from pyro_vae.distributions.supports import log_simplex as log_simplex
+    from pyro_vae.distributions.supports import open_unit_interval as open_unit_interval
 
 _HOME = {
+    "Beta": "beta",
+    "Concrete": "concrete",
+    "Dirichlet": "dirichlet",
+    "ExpConcrete": "exp_concrete",
     "FromNoise": "noise",
+    "Gamma": "gamma",
+    "LogDirichlet": "log_dirichlet",
+    "LogGamma": "log_gamma",
+    "LogNormal": "log_normal",
+    "LogisticNormal": "logistic_normal",
+    "LogitBeta": "logit_beta",
+    "LogitRelaxedBernoulli": "logit_relaxed_bernoulli",
+    "MultivariateNormal": "multivariate_normal",
     "Noise": "noise",
+    "Normal": "normal",
+    "RelaxedBernoulli": "relaxed_bernoulli",
+    "StraightThroughBernoulli": "straight_through_bernoulli",
+    "StraightThroughOneHot": "straight_through_one_hot",
     "log_simplex": "supports",
+    "open_unit_interval": "supports",
 }
 __all__ = sorted(_HOME)
 

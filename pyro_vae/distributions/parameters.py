@@ -65,6 +65,20 @@ def broadcast(**parameters: Tensor | float) -> tuple[Tensor, ...]:
         ) from None
 
 
+def vector(**parameter: Tensor) -> Tensor:
+    """The parameter, which must be a tensor with at least one dimension.
+
+    Raises ``OptionError`` (a ``ValueError``) that names the argument and what it is.
+    """
+    ((name, value),) = parameter.items()
+    if not isinstance(value, Tensor) or value.dim() < 1:
+        raise OptionError(
+            f"Expected {name} as a tensor with a last dimension over the coordinates, but found {value!r}: "
+            "give a tensor of shape [*batch, K]"
+        )
+    return value
+
+
 def widen(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors in float64, in which single precision is evaluated and then rounded once.
 

@@ -1,0 +1,119 @@
+"""What is left of the log-Gamma function after Stirling's leading term: the part that does not cancel.
+
+A Gamma, Beta or Dirichlet density with large concentrations is a small difference of terms like a log a. Written with
+:func:`stirling_excess` these terms are gone before anything is rounded.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pyro_vae.distributions.parameters import widen
+
+LEAST = 5e-324  # added to a value before its log: 0, into which exp underflows on the way to a prior, stays finite
+_SWITCH = 10.0  # from here on six terms of Stirling's series reach 1e-16
+# B_{2k} / (2k (2k - 1)), k = 1..6: log Γ(a) = (a - 1/2) log a - a + log(2π)/2 + Σ_k c_k a^{1-2k}
+_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
+_HALF_LOG_TWO_PI = 0.9189385332046727
+
+
+def stirling_excess(a: Tensor) -> Tensor:
+    r"""c(a) = a log a - a - log Γ(a), to working precision for every a > 0; its derivative is log a - ψ(a).
+
+    For large a it is ½ log(a / 2π) - 1/(12a) + ..., where the three terms themselves are of the size of a log a.
+
+    >>> stirling_excess(torch.tensor([1.0, 1e6], dtype=torch.float64))
+    tensor([-1.0000,  5.9888], dtype=torch.float64)
+    """
+    large = a > _SWITCH
+    below, above = torch.where(large, 1.0, a), torch.where(large, a, _SWITCH)
+    inverse = above.reciprocal()
+    series = _polynomial(_STIRLING, inverse * inverse) * inverse
+    return torch.where(
+        large,
+        0.5 * above.log() - _HALF_LOG_TWO_PI - series,
+        torch.xlogy(below, below) - below - torch.lgamma(below),
+    )
+
+
+def log_minus_digamma(a: Tensor) -> Tensor:
+    """log a - ψ(a), the derivative of :func:`stirling_excess`: about 1/a at 0, and 1/(2a) + 1/(12a²) far out."""
+    large = a > _SWITCH
+    below, above = torch.where(large, 1.0, a), torch.where(large, a, _SWITCH)
+    inverse = above.reciprocal()
+    derivatives = tuple(c * (2 * k + 1) for k, c in enumerate(_STIRLING))
+    series = 0.5 * inverse + _polynomial(derivatives, inverse * inverse) * inverse * inverse
+    return torch.where(large, series, below.log() - torch.digamma(below))
+
+
+def standard_gamma_entropy(a: Tensor) -> Tensor:
+    """The entropy of Gamma(a, 1): a + log Γ(a) + (1 - a) ψ(a), without its cancellation."""
+    return (a - 1) * log_minus_digamma(a) + a.log() - stirling_excess(a)
+
+
+def gamma_kl(a: Tensor, b: Tensor, rates: Tensor | float = 1.0) -> Tensor:
+    """KL(Gamma(a, r) || Gamma(b, s)) with ``rates`` s / r: two terms that are never negative, one for the means and one
+    for the shapes."""
+    means = rates * a / b
+    shapes = stirling_excess(a) - stirling_excess(b) - (a - b) * log_minus_digamma(a)
+    return b * (means - 1 - means.log()) + shapes
+
+
+def beta_normaliser(a: Tensor, b: Tensor) -> Tensor:
+    """-log B(a, b) less a log(1 + b/a) + b log(1 + a/b): c(a) + c(b) - c(a + b)."""
+    return stirling_excess(a) + stirling_excess(b) - stirling_excess(a + b)
+
+
+def beta_entropy(a: Tensor, b: Tensor) -> Tensor:
+    """The entropy of Beta(a, b): that of two Gammas, less that of their total, which is independent of their ratio."""
+    gammas = standard_gamma_entropy(a) + standard_gamma_entropy(b)
+    return gammas - _total_entropy(a + b, 2)
+
+
+def beta_kl(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """KL(Beta(a, b) || Beta(c, d)), by the chain rule over the total of two Gammas."""
+    return gamma_kl(a, c) + gamma_kl(b, d) - gamma_kl(a + b, c + d)
+
+
+def dirichlet_normaliser(a: Tensor) -> Tensor:
+    """:func:`beta_normaliser` for K concentrations in the last dimension."""
+    return stirling_excess(a).sum(-1) - stirling_excess(a.sum(-1))
+
+
+def dirichlet_entropy(a: Tensor) -> Tensor:
+    """:func:`beta_entropy` for K concentrations in the last dimension."""
+    return standard_gamma_entropy(a).sum(-1) - _total_entropy(a.sum(-1), a.shape[-1])
+
+
+def dirichlet_kl(a: Tensor, b: Tensor) -> Tensor:
+    """:func:`beta_kl` for K concentrations in the last dimension."""
+    return gamma_kl(a, b).sum(-1) - gamma_kl(a.sum(-1), b.sum(-1))
+
+
+def _total_entropy(total: Tensor, count: int) -> Tensor:
+    """The entropy of Gamma(total, 1), and the mean log-Jacobian from ``count`` Gammas to their total and ratios."""
+    return standard_gamma_entropy(total) + (count - 1) * (total.log() - log_minus_digamma(total))
+
+
+def log_minus_linear(u: Tensor, log_u: Tensor) -> Tensor:
+    """log u - (u - 1) for u > 0, where ``log_u`` is log u by another way: used where u itself is 0 or far from 1.
+
+    The density of a narrow Gamma, Beta or Dirichlet is a large concentration times this, u being the value over its
+    mean. Both terms are taken at the same rounded u, so that its rounding hardly matters.
+    """
+    near = (u - 1).abs() < 0.5
+    return torch.where(near, torch.where(near, u, 1.0).log(), log_u) - (u - 1)
+
+
+def in_double(function, *tensors: Tensor) -> Tensor:
+    """``function`` of the tensors in float64, rounded once to their own dtype."""
+    return function(*widen(*tensors)).to(tensors[0].dtype)
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
+    """Horner's rule; ``coefficients`` from the constant up."""
+    value = torch.full_like(x, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        value = value * x + coefficient
+    return value
