@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from pyro_vae.distributions.dirichlet import Dirichlet as Dirichlet
     from pyro_vae.distributions.exp_concrete import ExpConcrete as ExpConcrete
     from pyro_vae.distributions.gamma import Gamma as Gamma
+    from pyro_vae.distributions.kumaraswamy import Kumaraswamy as Kumaraswamy
     from pyro_vae.distributions.log_dirichlet import LogDirichlet as LogDirichlet
     from pyro_vae.distributions.log_gamma import LogGamma as LogGamma
+    from pyro_vae.distributions.log_kumaraswamy import LogKumaraswamy as LogKumaraswamy
     from pyro_vae.distributions.log_normal import LogNormal as LogNormal
     from pyro_vae.distributions.logistic_normal import LogisticNormal as LogisticNormal
     from pyro_vae.distributions.logit_beta import LogitBeta as LogitBeta
@@ -40,8 +42,10 @@ _HOME = {
     "ExpConcrete": "exp_concrete",
     "FromNoise": "noise",
     "Gamma": "gamma",
+    "Kumaraswamy": "kumaraswamy",
     "LogDirichlet": "log_dirichlet",
     "LogGamma": "log_gamma",
+    "LogKumaraswamy": "log_kumaraswamy",
     "LogNormal": "log_normal",
     "LogisticNormal": "logistic_normal",
     "LogitBeta": "logit_beta",

@@ -133,7 +133,9 @@ def test_pathwise_gradients_are_those_of_the_implicit_function(case: Case, setti
             density = mpmath.exp(case.log_density(x, **exact))
             for name, gradient in zip(parameters, gradients, strict=True):
                 slope = mpmath.diff(lambda theta, x=x, name=name: case.cdf(x, **exact | {name: theta}), exact[name])
-                assert close(gradient.item(), -slope / density, 1e-6), f"d x / d {name} at {value.item()!r}"
+                assert close(gradient.item(), -slope / density, case.pathwise_tolerance), (
+                    f"d x / d {name} at {value.item()!r}"
+                )
 
 
 # --- distribution function and quantiles
@@ -150,7 +152,9 @@ def test_cdf_is_the_exact_one_in_both_tails(case: Case, setting: Setting, dtype:
             ours = mpmath.mpf(distribution.cdf(value).item())
             # Relative, also where the probability is small.
             least = torch.finfo(dtype).tiny
-            assert abs(ours - truth) <= TOLERANCE[dtype] * truth + least, f"{value}: {ours}, exact {truth}"
+            assert abs(ours - truth) <= max(TOLERANCE[dtype], case.cdf_tolerance) * truth + least, (
+                f"{value}: {ours}, exact {truth}"
+            )
 
 
 @scalars("cdf", "icdf")
@@ -159,12 +163,13 @@ def test_cdf_undoes_icdf(case: Case, setting: Setting, dtype: torch.dtype) -> No
     distribution = case.at(setting, dtype)
     u = torch.tensor([1e-30, 1e-10, 1e-4, 0.3, 0.5, 0.9, 1 - 1e-6], dtype=dtype)
     value = distribution.icdf(u)
+    inside = distribution.support.check(value)  # in float32, a far quantile may be the end of the support itself
+    value, u = value[inside], u[inside]
     # A quantile is known to half a unit in the last place: so much may the probability be off.
     step = torch.nextafter(value, torch.full_like(value, math.inf)) - value
-    slack = 4 * (distribution.log_prob(value.clamp(*(float(end) for end in case.support))).exp() * step)
-    slack = slack.nan_to_num(0.0) + 64 * torch.finfo(dtype).eps * u
-    inside = distribution.support.check(value)
-    assert ((distribution.cdf(value) - u).abs() <= slack)[inside].all(), (distribution.cdf(value), u, slack)
+    slack = 4 * distribution.log_prob(value).exp() * step + 64 * torch.finfo(dtype).eps * u
+    error = (distribution.cdf(value) - u).abs()
+    assert (error <= slack).all(), f"probabilities {u}, off by {error}, at most {slack}"
     assert inside[3:5].all()
 
 

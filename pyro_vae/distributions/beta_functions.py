@@ -1,0 +1,93 @@
+"""The log-Beta function, and expectations under Beta(1, b) that a Kumaraswamy's moments and divergences are made of."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from pyro_vae.distributions.gamma_functions import beta_normaliser
+
+EULER = 0.5772156649015329
+
+
+def log_beta(p: Tensor, q: Tensor) -> Tensor:
+    """log B(p, q), to the last digits: no large log-Gammas are subtracted."""
+    return -p * torch.log1p(q / p) - q * torch.log1p(p / q) - beta_normaliser(p, q)
+
+
+def log_mean_power(b: Tensor, h: Tensor) -> Tensor:
+    """log E Y^h for Y ~ Beta(1, b)."""
+    return b.log() + log_beta(1 + h, b)
+
+
+def log_ratio_of_moments(b: Tensor, h: Tensor) -> Tensor:
+    r"""log (E Y^2h / (E Y^h)^2) for Y ~ Beta(1, b), to the last digits also where it is nearly 0.
+
+    It is the second difference of :func:`log_mean_power` in h. For small h it is integrated from the second
+    derivative, :math:`\psi'(1 + z) - \psi'(1 + z + b)`, as the difference itself would have no digits left.
+    (ψ' is the Hurwitz zeta function at 2, to more digits than torch's trigamma has.)
+    """
+    near = h.clamp(max=1.0)
+    total = torch.zeros_like(near)
+    for node, weight in zip(*_gauss_legendre(12), strict=True):
+        for point, height in ((node, node), (1 + node, 1 - node)):
+            z = 1 + near * point
+            total = total + weight * height * (torch.special.zeta(2.0, z) - torch.special.zeta(2.0, z + b))
+    far = h.clamp(min=1.0)
+    direct = log_mean_power(b, 2 * far) - 2 * log_mean_power(b, far)
+    return torch.where(h <= 1, near * near * total, direct)
+
+
+@functools.cache
+def _gauss_legendre(count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Nodes and weights on (0, 1)."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return tuple(((nodes + 1) / 2).tolist()), tuple((weights / 2).tolist())
+
+
+def minus_mean_log(b: Tensor) -> Tensor:
+    """-E log Y for Y ~ Beta(1, b): the harmonic number of b."""
+    return torch.digamma(b + 1) + EULER
+
+
+def mean_log_ratio(b: Tensor, c: Tensor, nodes: int) -> Tensor:
+    r"""D(b, c) = E log((1 - Y) / (1 - Y^c)) for Y ~ Beta(1, b), for any positive b and c; it is 0 at c = 1.
+
+    1/b + D is the series :math:`b \sum_{m \ge 1} B(mc, b) / (m + b/c)` of the Kumaraswamy's divergence from the Beta,
+    whose terms fall as :math:`m^{-1-b}`: no number of terms will do for small b. Here it is an integral over
+    :math:`\eta = \operatorname{logit} Y`, after one integration by parts,
+
+    .. math:: \frac1b + D = \int (1 - Y)^b \, \frac{c\tau}{e^{c\tau} - 1} \, \frac{1 - Y}{\tau} \, d\eta,
+              \qquad \tau = -\log Y,
+
+    from which an integral that is known and has the same tail is taken away, with its turn at the same place, log c.
+    It is summed by the trapezoidal rule in u, :math:`\eta = \eta_0 + \sinh u`, where it converges exponentially.
+    Where the nodes lie, and what is taken away, depends on c but is no business of the gradients'.
+
+    Shapes: b and c broadcast. Memory and time: a few exponentials per node and element. Differentiable to any order.
+    """
+    with torch.no_grad():
+        turn = c.clamp(min=1).log().unsqueeze(-1)
+        eta, step = _nodes(b, c, nodes)
+        w = softplus(eta, threshold=40)
+        # log τ is log(softplus(-η)); far to the right it is -η.
+        log_tau = softplus(-eta.clamp(max=100), threshold=40).log() - (eta - 100).clamp(min=0)
+        tau, ratio = log_tau.clamp(min=-200).exp(), torch.exp(-w - log_tau)
+        w_known, known = softplus(eta - turn, threshold=40) + turn, torch.sigmoid(eta - turn)
+    b, z = b.unsqueeze(-1), c.unsqueeze(-1) * tau
+    value = torch.exp(-b * w) * (z * torch.exp(-z) / -torch.expm1(-z)) * ratio - torch.exp(-b * w_known) * known
+    return (step * value + torch.expm1(-b * turn) / (b * nodes)).sum(-1)
+
+
+def _nodes(b: Tensor, c: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Where the integrand is evaluated, and the step of the rule there, ``[*batch, count]`` each."""
+    b, c = torch.broadcast_tensors(b, c)
+    centre = torch.log((1 + c) / (1 + b))
+    low, high = -torch.asinh(3 + 40 / c.clamp(max=1)), torch.asinh(3 + 40 / b.clamp(min=1))
+    step = (high - low) / (count - 1)
+    u = low.unsqueeze(-1) + step.unsqueeze(-1) * torch.arange(count, dtype=b.dtype, device=b.device)
+    return centre.unsqueeze(-1) + torch.sinh(u), step.unsqueeze(-1) * torch.cosh(u)
