@@ -31,6 +31,7 @@ class Case:
     ``log_density(x, **setting)`` and ``cdf(x, **setting)`` are mpmath's, at 50 digits; x is an mpf, or a list of them.
     ``points`` are values at which log_prob is held besides the distribution's own draws.
     ``support`` are the ends of a scalar's support. ``has`` says which closed forms the class offers.
+    ``discrete``: log_density is that of a probability, which no integral is taken of.
     ``bad`` are (setting, argument at fault) that must be refused. ``peers`` make other people's version from a setting.
     ``rounds_at_edges``: at the edge settings many draws are between two floats, or below the least, and are put on the
     nearest one inside the support, so that their distribution is no longer the one that it is on the log scale.
@@ -50,6 +51,7 @@ class Case:
     has: frozenset[str] = CLOSED_FORMS
     event_dim: int = 0
     reparameterised: bool = True
+    discrete: bool = False
     rounds_at_edges: bool = False
     pathwise_tolerance: float = 1e-6
     cdf_tolerance: float = 1e-9

@@ -31,7 +31,8 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"]
 def scalars(*needs: str, edges: bool = False):
     """The rows of scalar distributions that offer all of ``needs``."""
     return pytest.mark.parametrize(
-        ("case", "setting"), rows(edges=edges, keep=lambda case: case.event_dim == 0 and case.has.issuperset(needs))
+        ("case", "setting"),
+        rows(edges=edges, keep=lambda case: case.event_dim == 0 and not case.discrete and case.has.issuperset(needs)),
     )
 
 
@@ -59,6 +60,9 @@ def test_log_prob_is_the_exact_one(case: Case, setting: Setting, dtype: torch.dt
             ours = distribution.log_prob(value)
             assert ours.dtype == dtype
             truth = case.log_density(to_mp(value), **exact)
+            if truth < torch.finfo(dtype).min:
+                assert ours == -math.inf
+                continue
             assert close(ours.item(), truth, TOLERANCE[dtype]), f"{value}: {ours.item()!r}, exact {float(truth)!r}"
 
 
@@ -87,7 +91,8 @@ def expectation(case: Case, setting: Setting, function):
 
     def integrand(x):
         log_density = case.log_density(x, **exact)
-        return mpmath.exp(log_density) * function(x, log_density)
+        # Far out mpmath would count all digits of e^-e^x.
+        return mpmath.exp(log_density) * function(x, log_density) if log_density > -1e4 else mpmath.mpf(0)
 
     with mpmath.workdps(30):
         return mpmath.quad(integrand, breaks(case, setting))
@@ -167,7 +172,7 @@ def test_cdf_undoes_icdf(case: Case, setting: Setting, dtype: torch.dtype) -> No
     value, u = value[inside], u[inside]
     # A quantile is known to half a unit in the last place: so much may the probability be off.
     step = torch.nextafter(value, torch.full_like(value, math.inf)) - value
-    slack = 4 * distribution.log_prob(value).exp() * step + 64 * torch.finfo(dtype).eps * u
+    slack = 4 * distribution.log_prob(value).exp() * step + (64 - 4 * u.log()) * torch.finfo(dtype).eps * u
     error = (distribution.cdf(value) - u).abs()
     assert (error <= slack).all(), f"probabilities {u}, off by {error}, at most {slack}"
     assert inside[3:5].all()
@@ -246,7 +251,7 @@ def test_shapes_after_expand_and_to_event(case: Case, setting: Setting, dtype: t
     draws = expanded.rsample((4,)) if expanded.has_rsample else expanded.sample((4,))
     assert draws.shape == (4, 2, 3, *event)
     assert expanded.log_prob(draws).shape == (4, 2, 3)
-    assert torch.equal(expanded.log_prob(draws)[1, 1, 2], distribution.log_prob(draws[1, 1, 2]))
+    assert torch.isclose(expanded.log_prob(draws)[1, 1, 2], distribution.log_prob(draws[1, 1, 2]), rtol=1e-6)
     for name in case.has - {"cdf", "icdf", "entropy"}:
         assert getattr(expanded, name).shape == (2, 3, *event)
     if "entropy" in case.has:
