@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from pyro_vae.distributions.dirichlet import Dirichlet as Dirichlet
     from pyro_vae.distributions.exp_concrete import ExpConcrete as ExpConcrete
     from pyro_vae.distributions.gamma import Gamma as Gamma
+    from pyro_vae.distributions.gumbel import Gumbel as Gumbel
+    from pyro_vae.distributions.gumbel_min import GumbelMin as GumbelMin
     from pyro_vae.distributions.kumaraswamy import Kumaraswamy as Kumaraswamy
     from pyro_vae.distributions.log_dirichlet import LogDirichlet as LogDirichlet
     from pyro_vae.distributions.log_gamma import LogGamma as LogGamma
     from pyro_vae.distributions.log_kumaraswamy import LogKumaraswamy as LogKumaraswamy
     from pyro_vae.distributions.log_normal import LogNormal as LogNormal
+    from pyro_vae.distributions.log_stick_breaking import LogStickBreaking as LogStickBreaking
     from pyro_vae.distributions.logistic_normal import LogisticNormal as LogisticNormal
     from pyro_vae.distributions.logit_beta import LogitBeta as LogitBeta
     from pyro_vae.distributions.logit_relaxed_bernoulli import LogitRelaxedBernoulli as LogitRelaxedBernoulli
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from pyro_vae.distributions.noise import Noise as Noise
     from pyro_vae.distributions.normal import Normal as Normal
     from pyro_vae.distributions.relaxed_bernoulli import RelaxedBernoulli as RelaxedBernoulli
+    from pyro_vae.distributions.stick_breaking import StickBreaking as StickBreaking
     from pyro_vae.distributions.straight_through_bernoulli import StraightThroughBernoulli as StraightThroughBernoulli
     from pyro_vae.distributions.straight_through_one_hot import StraightThroughOneHot as StraightThroughOneHot
     from pyro_vae.distributions.supports import log_simplex as log_simplex
@@ -42,11 +46,14 @@ _HOME = {
     "ExpConcrete": "exp_concrete",
     "FromNoise": "noise",
     "Gamma": "gamma",
+    "Gumbel": "gumbel",
+    "GumbelMin": "gumbel_min",
     "Kumaraswamy": "kumaraswamy",
     "LogDirichlet": "log_dirichlet",
     "LogGamma": "log_gamma",
     "LogKumaraswamy": "log_kumaraswamy",
     "LogNormal": "log_normal",
+    "LogStickBreaking": "log_stick_breaking",
     "LogisticNormal": "logistic_normal",
     "LogitBeta": "logit_beta",
     "LogitRelaxedBernoulli": "logit_relaxed_bernoulli",
@@ -54,6 +61,7 @@ _HOME = {
     "Noise": "noise",
     "Normal": "normal",
     "RelaxedBernoulli": "relaxed_bernoulli",
+    "StickBreaking": "stick_breaking",
     "StraightThroughBernoulli": "straight_through_bernoulli",
     "StraightThroughOneHot": "straight_through_one_hot",
     "log_simplex": "supports",
