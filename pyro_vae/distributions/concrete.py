@@ -32,6 +32,7 @@ class Concrete(CategoricalRelaxation):
 
     Source: Maddison, Mnih, Teh, "The Concrete Distribution", ICLR 2017; Jang, Gu, Poole, ICLR 2017.
 
+    >>> import torch
     >>> _ = torch.manual_seed(0)
     >>> d = Concrete(torch.tensor([[0.01], [0.5]]), logits=torch.zeros(2, 10))
     >>> log_prob = d.log_prob(d.sample((1000,)))

@@ -32,6 +32,7 @@ class StraightThroughBernoulli(BernoulliRelaxation):
 
     Source: Bengio, Léonard, Courville, arXiv:1308.3432 (2013); Jang, Gu, Poole, ICLR 2017, section 2.2.
 
+    >>> import torch
     >>> _ = torch.manual_seed(0)
     >>> logits = torch.zeros((), requires_grad=True)
     >>> x = StraightThroughBernoulli(0.5, logits=logits).rsample()

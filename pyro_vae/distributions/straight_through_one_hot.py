@@ -40,7 +40,7 @@ class StraightThroughOneHot(CategoricalRelaxation):
     >>> x = StraightThroughOneHot(0.5, logits=logits).rsample()
     >>> (x @ torch.tensor([1.0, 2.0, 3.0])).backward()
     >>> x.detach(), bool((logits.grad != 0).all())
-    (tensor([0., 0., 1.]), True)
+    (tensor([1., 0., 0.]), True)
     """
 
     support = constraints.one_hot
