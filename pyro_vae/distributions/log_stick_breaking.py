@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
@@ -47,8 +49,9 @@ class LogStickBreaking(TorchDistribution):
     (torch.Size([5]), True)
     """
 
-    arg_constraints = {}
-    support = log_simplex
+    arg_constraints: Any = {}  # type: ignore[assignment]
+    support: Any = log_simplex  # type: ignore[assignment]
+    fractions: Any
 
     def __init__(self, fractions: TorchDistribution, *, validate_args: bool | None = None):
         if not fractions.batch_shape or fractions.event_shape or fractions.support is not constraints.real:
@@ -112,7 +115,7 @@ class LogStickBreaking(TorchDistribution):
 
     def expand(self, batch_shape: tuple[int, ...], _instance=None):
         """The same distribution with its fractions expanded to ``[*batch_shape, K - 1]``."""
-        new = self._get_checked_instance(type(self), _instance)
+        new: Any = self._get_checked_instance(type(self), _instance)
         new.fractions = self.fractions.expand((*batch_shape, self.event_shape[0] - 1))
         torch.distributions.Distribution.__init__(
             new, torch.Size(batch_shape), self.event_shape, validate_args=self._validate_args
