@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from torch.distributions import register_kl
 
+from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_functions import beta_entropy, beta_kl, in_double
 from pyro_vae.distributions.interior import sigmoid_interior
-from pyro_vae.distributions.logit_beta import logit_beta_draw, logit_beta_log_prob
-from pyro_vae.distributions.parameters import broadcast
+from pyro_vae.distributions.logit_beta import by_concentration, logit_beta_draw, logit_beta_log_prob
+from pyro_vae.distributions.parameters import broadcast, widen
 from pyro_vae.distributions.supports import open_unit_interval
 
 
@@ -66,11 +67,8 @@ class Beta(dist.Beta):
         if self._validate_args:
             self._validate_sample(value)
 
-        def density(x, a, b):
-            log_x, log_rest = x.log(), torch.log1p(-x)
-            return logit_beta_log_prob(x, 1 - x, log_x, log_rest, a, b) - log_x - log_rest
-
-        return in_double(density, value, self.concentration1, self.concentration0)
+        derivatives = (_by_value, _by_concentration1, _by_concentration0)
+        return with_derivatives(_log_prob, derivatives, value, self.concentration1, self.concentration0)
 
     @property
     def mode(self) -> Tensor:
@@ -83,6 +81,27 @@ class Beta(dist.Beta):
     def entropy(self) -> Tensor:
         """The entropy in nats, ``[*batch]``."""
         return in_double(beta_entropy, self.concentration1, self.concentration0)
+
+
+def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    (x,) = widen(value)
+    log_x, log_rest = x.log(), torch.log1p(-x)
+    return logit_beta_log_prob(log_x, log_rest, a, b) - (log_x + log_rest).to(value.dtype)
+
+
+def _by_value(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    x, a, b = widen(value, a, b)
+    return (a - 1) / x - (b - 1) / (1 - x)
+
+
+def _by_concentration1(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    (x,) = widen(value)
+    return by_concentration(x.log(), a, b)
+
+
+def _by_concentration0(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    (x,) = widen(value)
+    return by_concentration(torch.log1p(-x), b, a)
 
 
 @register_kl(Beta, Beta)

@@ -7,10 +7,16 @@ import torch
 from torch import Tensor
 from torch.distributions import register_kl
 
+from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_functions import LEAST, dirichlet_entropy, dirichlet_kl, in_double
 from pyro_vae.distributions.interior import exp_interior
-from pyro_vae.distributions.log_dirichlet import log_dirichlet_draw, log_dirichlet_log_prob
-from pyro_vae.distributions.parameters import vector
+from pyro_vae.distributions.log_dirichlet import (
+    by_concentration,
+    by_log_weight,
+    log_dirichlet_draw,
+    log_dirichlet_log_prob,
+)
+from pyro_vae.distributions.parameters import vector, widen
 
 
 class Dirichlet(dist.Dirichlet):
@@ -55,11 +61,7 @@ class Dirichlet(dist.Dirichlet):
         if self._validate_args:
             self._validate_sample(value)
 
-        def density(x, a):
-            log_x = (x + LEAST).log()
-            return log_dirichlet_log_prob(log_x, a) - log_x.sum(-1)
-
-        return in_double(density, value, self.concentration)
+        return with_derivatives(_log_prob, (_by_value, _by_concentration), value, self.concentration)
 
     @property
     def mode(self) -> Tensor:
@@ -71,6 +73,25 @@ class Dirichlet(dist.Dirichlet):
     def entropy(self) -> Tensor:
         """The entropy in nats, ``[*batch]``."""
         return in_double(dirichlet_entropy, self.concentration)
+
+
+def _log(value: Tensor) -> Tensor:
+    (x,) = widen(value)
+    return (x + LEAST).log()
+
+
+def _log_prob(value: Tensor, concentration: Tensor) -> Tensor:
+    log_x = _log(value)
+    return log_dirichlet_log_prob(log_x, concentration) - log_x.sum(-1).to(value.dtype)
+
+
+def _by_value(value: Tensor, concentration: Tensor) -> Tensor:
+    (x,) = widen(value)
+    return (by_log_weight(_log(value), concentration) - 1) / (x + LEAST)
+
+
+def _by_concentration(value: Tensor, concentration: Tensor) -> Tensor:
+    return by_concentration(_log(value), concentration)
 
 
 @register_kl(Dirichlet, Dirichlet)

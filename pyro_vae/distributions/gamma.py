@@ -7,18 +7,20 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
+from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_draws import log_gamma_over_mean
 from pyro_vae.distributions.gamma_functions import (
     LEAST,
     gamma_kl,
     in_double,
-    log_minus_linear,
+    log_minus_digamma,
+    log_relative_density,
     standard_gamma_entropy,
     stirling_excess,
 )
 from pyro_vae.distributions.gamma_quantiles import gamma_cdf, gamma_quantile
 from pyro_vae.distributions.interior import exp_interior
-from pyro_vae.distributions.parameters import broadcast
+from pyro_vae.distributions.parameters import broadcast, widen
 
 
 class Gamma(dist.Gamma):
@@ -67,13 +69,8 @@ class Gamma(dist.Gamma):
         if self._validate_args:
             self._validate_sample(value)
 
-        def density(value, concentration, rate):
-            per_mean = rate / concentration
-            log_value = (value + LEAST).log()
-            shape = log_minus_linear(value * per_mean, log_value + per_mean.log())
-            return concentration * shape + stirling_excess(concentration) - log_value
-
-        return in_double(density, value, self.concentration, self.rate)
+        derivatives = (_by_value, _by_concentration, _by_rate)
+        return with_derivatives(_log_prob, derivatives, value, self.concentration, self.rate)
 
     def entropy(self) -> Tensor:
         """The entropy in nats, ``[*batch]``."""
@@ -88,6 +85,28 @@ class Gamma(dist.Gamma):
     def icdf(self, value: Tensor) -> Tensor:
         """The quantile at a probability, ``[*batch]``; no gradient."""
         return in_double(lambda u, a, r: gamma_quantile(u, a, r).exp(), value, self.concentration, self.rate)
+
+
+def _log_prob(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    x, a, r = widen(value, concentration, rate)
+    log_x = (x + LEAST).log()
+    density = log_relative_density(log_x + (r / a).log()).mul(a).sub_(log_x)
+    return density.to(value.dtype) + stirling_excess(concentration)
+
+
+def _by_value(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    x, a, r = widen(value, concentration, rate)
+    return (a - 1) / (x + LEAST) - r
+
+
+def _by_concentration(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    x, a, r = widen(value, concentration, rate)
+    return ((x + LEAST).log() + (r / a).log()).to(value.dtype) + log_minus_digamma(concentration)
+
+
+def _by_rate(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    x, a, r = widen(value, concentration, rate)
+    return a / r - x
 
 
 @register_kl(Gamma, Gamma)

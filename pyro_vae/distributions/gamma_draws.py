@@ -46,9 +46,9 @@ def log_gamma_over_mean(concentration: Tensor) -> Tensor:
     with torch.no_grad():
         a = concentration.detach()
         small = a < 1
-        boosted = torch._standard_gamma(torch.where(small, a + 1, a))
+        boosted = torch._standard_gamma(a + small)
         exponential = Noise.EXPONENTIAL.draw(a.shape, dtype=a.dtype, device=a.device)
-        draw = (boosted / a).log() - torch.where(small, exponential / a, 0.0)
+        draw = boosted.div_(a).log_().sub_(exponential.div_(a).mul_(small))
     return _WithPathwiseGradient.apply(concentration, draw)  # type: ignore[return-value]
 
 
@@ -74,10 +74,11 @@ class _WithPathwiseGradient(torch.autograd.Function):
 
 def _log_derivative(a: Tensor, log_x: Tensor) -> Tensor:
     """d log x / da with the level F(x; a) held."""
-    x = log_x.clamp(min=_SMALL).exp()
+    x = log_x.clamp(min=_SMALL).exp_()
     unit = a.clamp(max=1.0)  # with log x < -30, a > 1 has probability 1e-13
-    digamma = torch.full_like(unit, _DIGAMMA[-1])
-    for coefficient in reversed(_DIGAMMA[:-1]):
-        digamma = digamma * unit + coefficient
-    digamma = digamma - (1 + unit).reciprocal()
-    return torch.where(log_x < _SMALL, (digamma - log_x) / a, torch._standard_gamma_grad(a, x) / x)
+    digamma = unit * _DIGAMMA[-1]
+    for coefficient in reversed(_DIGAMMA[1:-1]):
+        digamma.add_(coefficient).mul_(unit)
+    digamma.add_(_DIGAMMA[0]).sub_(unit.add_(1).reciprocal_())
+    far = digamma.sub_(log_x).div_(a)
+    return torch.where(log_x < _SMALL, far, torch._standard_gamma_grad(a, x).div_(x))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.parameters import widen
 
 LEAST = 5e-324  # added to a value before its log: 0, into which exp underflows on the way to a prior, stays finite
@@ -26,25 +27,30 @@ def stirling_excess(a: Tensor) -> Tensor:
     >>> stirling_excess(torch.tensor([1.0, 1e6], dtype=torch.float64))
     tensor([-1.0000,  5.9888], dtype=torch.float64)
     """
-    large = a > _SWITCH
-    below, above = torch.where(large, 1.0, a), torch.where(large, a, _SWITCH)
+    return with_derivatives(_stirling_excess, (log_minus_digamma,), a)
+
+
+def _stirling_excess(a: Tensor) -> Tensor:
+    below, above = a.clamp(max=_SWITCH), a.clamp(min=_SWITCH)
     inverse = above.reciprocal()
-    series = _polynomial(_STIRLING, inverse * inverse) * inverse
-    return torch.where(
-        large,
-        0.5 * above.log() - _HALF_LOG_TWO_PI - series,
-        torch.xlogy(below, below) - below - torch.lgamma(below),
-    )
+    series = _polynomial(_STIRLING, inverse * inverse).mul_(inverse)
+    far = above.log_().mul_(0.5).sub_(_HALF_LOG_TWO_PI).sub_(series)
+    near = below.log().sub_(1).mul_(below).sub_(torch.lgamma(below))
+    return torch.where(a > _SWITCH, far, near)
 
 
 def log_minus_digamma(a: Tensor) -> Tensor:
     """log a - ψ(a), the derivative of :func:`stirling_excess`: about 1/a at 0, and 1/(2a) + 1/(12a²) far out."""
-    large = a > _SWITCH
-    below, above = torch.where(large, 1.0, a), torch.where(large, a, _SWITCH)
-    inverse = above.reciprocal()
+    return with_derivatives(_log_minus_digamma, (lambda a: a.reciprocal() - torch.polygamma(1, a),), a)
+
+
+def _log_minus_digamma(a: Tensor) -> Tensor:
+    below, above = a.clamp(max=_SWITCH), a.clamp(min=_SWITCH)
+    inverse = above.reciprocal_()
+    square = inverse * inverse
     derivatives = tuple(c * (2 * k + 1) for k, c in enumerate(_STIRLING))
-    series = 0.5 * inverse + _polynomial(derivatives, inverse * inverse) * inverse * inverse
-    return torch.where(large, series, below.log() - torch.digamma(below))
+    far = _polynomial(derivatives, square).mul_(square).add_(inverse, alpha=0.5)
+    return torch.where(a > _SWITCH, far, below.log().sub_(torch.digamma(below)))
 
 
 def standard_gamma_entropy(a: Tensor) -> Tensor:
@@ -96,14 +102,13 @@ def _total_entropy(total: Tensor, count: int) -> Tensor:
     return standard_gamma_entropy(total) + (count - 1) * (total.log() - log_minus_digamma(total))
 
 
-def log_minus_linear(u: Tensor, log_u: Tensor) -> Tensor:
-    """log u - (u - 1) for u > 0, where ``log_u`` is log u by another way: used where u itself is 0 or far from 1.
+def log_relative_density(log_u: Tensor) -> Tensor:
+    """log u - (u - 1), from log u.
 
     The density of a narrow Gamma, Beta or Dirichlet is a large concentration times this, u being the value over its
-    mean. Both terms are taken at the same rounded u, so that its rounding hardly matters.
+    mean. Both terms are taken at the same rounded log u, so that its rounding hardly matters.
     """
-    near = (u - 1).abs() < 0.5
-    return torch.where(near, torch.where(near, u, 1.0).log(), log_u) - (u - 1)
+    return log_u - log_u.expm1()
 
 
 def in_double(function, *tensors: Tensor) -> Tensor:
@@ -112,8 +117,8 @@ def in_double(function, *tensors: Tensor) -> Tensor:
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
-    """Horner's rule; ``coefficients`` from the constant up."""
-    value = torch.full_like(x, coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        value = value * x + coefficient
-    return value
+    """Horner's rule, outside any graph; ``coefficients`` from the constant up."""
+    value = x * coefficients[-1]
+    for coefficient in reversed(coefficients[1:-1]):
+        value.add_(coefficient).mul_(x)
+    return value.add_(coefficients[0])

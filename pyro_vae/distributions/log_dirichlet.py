@@ -7,6 +7,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
+from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_draws import log_gamma_over_mean
 from pyro_vae.distributions.gamma_functions import (
     dirichlet_entropy,
@@ -14,9 +15,9 @@ from pyro_vae.distributions.gamma_functions import (
     dirichlet_normaliser,
     in_double,
     log_minus_digamma,
-    log_minus_linear,
+    log_relative_density,
 )
-from pyro_vae.distributions.parameters import expand_parameters, vector
+from pyro_vae.distributions.parameters import expand_parameters, vector, widen
 from pyro_vae.distributions.supports import log_simplex
 
 
@@ -68,7 +69,7 @@ class LogDirichlet(TorchDistribution):
         """The log-density of ``value`` by the log-ratios, ``[*batch]``."""
         if self._validate_args:
             self._validate_sample(value)
-        return in_double(log_dirichlet_log_prob, value, self.concentration)
+        return with_derivatives(_log_prob, (_by_value, _by_concentration), value, self.concentration)
 
     @property
     def mean(self) -> Tensor:
@@ -110,11 +111,41 @@ def log_dirichlet_draw(concentration: Tensor, shape: torch.Size) -> Tensor:
 
 
 def log_dirichlet_log_prob(log_x: Tensor, concentration: Tensor) -> Tensor:
-    """The density of :class:`LogDirichlet`; ``log_x`` up to a constant."""
-    log_mean = (concentration / concentration.sum(-1, keepdim=True)).log()
-    relative = log_x.log_softmax(-1) - log_mean
-    parts = concentration * log_minus_linear(relative.exp(), relative)
-    return parts.sum(-1) + dirichlet_normaliser(concentration)
+    """The density of :class:`LogDirichlet`, from ``log_x`` up to a constant, in double precision."""
+    relative, a = _relative(log_x, concentration)
+    density = log_relative_density(relative).mul(a).sum(-1)
+    return density.to(concentration.dtype) + dirichlet_normaliser(concentration)
+
+
+def by_concentration(log_x: Tensor, concentration: Tensor) -> Tensor:
+    """Its derivative by the concentration."""
+    relative, _ = _relative(log_x, concentration)
+    slopes = log_minus_digamma(concentration) - log_minus_digamma(concentration.sum(-1, keepdim=True))
+    return relative.to(concentration.dtype) + slopes
+
+
+def by_log_weight(log_x: Tensor, concentration: Tensor) -> Tensor:
+    """Its derivative by ``log_x``, in double precision."""
+    (a,) = widen(concentration)
+    return a - a.sum(-1, keepdim=True) * log_x.softmax(-1)
+
+
+def _relative(log_x: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:
+    """log of x over its mean, and the concentration, in double precision."""
+    (a,) = widen(concentration)
+    return log_x.log_softmax(-1) - (a / a.sum(-1, keepdim=True)).log(), a
+
+
+def _log_prob(value: Tensor, concentration: Tensor) -> Tensor:
+    return log_dirichlet_log_prob(*widen(value), concentration)
+
+
+def _by_value(value: Tensor, concentration: Tensor) -> Tensor:
+    return by_log_weight(*widen(value), concentration)
+
+
+def _by_concentration(value: Tensor, concentration: Tensor) -> Tensor:
+    return by_concentration(*widen(value), concentration)
 
 
 @register_kl(LogDirichlet, LogDirichlet)

@@ -7,16 +7,18 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
+from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_draws import log_gamma_over_mean
 from pyro_vae.distributions.gamma_functions import (
     gamma_kl,
     in_double,
     log_minus_digamma,
+    log_relative_density,
     standard_gamma_entropy,
     stirling_excess,
 )
 from pyro_vae.distributions.gamma_quantiles import gamma_cdf, gamma_quantile
-from pyro_vae.distributions.parameters import broadcast, expand_parameters
+from pyro_vae.distributions.parameters import broadcast, expand_parameters, widen
 
 
 class LogGamma(TorchDistribution):
@@ -69,11 +71,8 @@ class LogGamma(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
 
-        def density(value, concentration, rate):
-            relative = value - (concentration / rate).log()
-            return concentration * (relative - relative.expm1()) + stirling_excess(concentration)
-
-        return in_double(density, value, self.concentration, self.rate)
+        derivatives = (_by_value, _by_concentration, _by_rate)
+        return with_derivatives(_log_prob, derivatives, value, self.concentration, self.rate)
 
     @property
     def mean(self) -> Tensor:
@@ -106,6 +105,32 @@ class LogGamma(TorchDistribution):
     def icdf(self, value: Tensor) -> Tensor:
         """The quantile at a probability, ``[*batch]``; no gradient."""
         return in_double(gamma_quantile, value, self.concentration, self.rate)
+
+
+def _relative(value: Tensor, concentration: Tensor, rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """log of x over its mean, the concentration and the rate, in double precision."""
+    v, a, r = widen(value, concentration, rate)
+    return v - (a / r).log(), a, r
+
+
+def _log_prob(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    relative, a, _ = _relative(value, concentration, rate)
+    return (a * log_relative_density(relative)).to(value.dtype) + stirling_excess(concentration)
+
+
+def _by_value(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    relative, a, _ = _relative(value, concentration, rate)
+    return -a * relative.expm1()
+
+
+def _by_concentration(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    relative, _, _ = _relative(value, concentration, rate)
+    return relative.to(value.dtype) + log_minus_digamma(concentration)
+
+
+def _by_rate(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+    relative, a, r = _relative(value, concentration, rate)
+    return -a * relative.expm1() / r
 
 
 @register_kl(LogGamma, LogGamma)

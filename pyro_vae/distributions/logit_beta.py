@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.distributions import constraints, register_kl
 from torch.nn.functional import logsigmoid
 
+from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_draws import log_gamma_over_mean
 from pyro_vae.distributions.gamma_functions import (
     beta_entropy,
@@ -15,9 +16,9 @@ from pyro_vae.distributions.gamma_functions import (
     beta_normaliser,
     in_double,
     log_minus_digamma,
-    log_minus_linear,
+    log_relative_density,
 )
-from pyro_vae.distributions.parameters import broadcast, expand_parameters
+from pyro_vae.distributions.parameters import broadcast, expand_parameters, widen
 
 
 class LogitBeta(TorchDistribution):
@@ -74,10 +75,8 @@ class LogitBeta(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
 
-        def density(value, a, b):
-            return logit_beta_log_prob(value.sigmoid(), (-value).sigmoid(), logsigmoid(value), logsigmoid(-value), a, b)
-
-        return in_double(density, value, self.concentration1, self.concentration0)
+        derivatives = (_by_value, _by_concentration1, _by_concentration0)
+        return with_derivatives(_log_prob, derivatives, value, self.concentration1, self.concentration0)
 
     @property
     def mean(self) -> Tensor:
@@ -117,11 +116,39 @@ def logit_beta_draw(a: Tensor, b: Tensor, shape: torch.Size) -> Tensor:
     return ratio + (a / b).log()
 
 
-def logit_beta_log_prob(x: Tensor, rest: Tensor, log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """The log-density of the logit of x, from x, 1 - x and their logs."""
-    heads, tails = (a + b) / a, (a + b) / b
-    heads_part = a * log_minus_linear(x * heads, log_x + heads.log())
-    return heads_part + b * log_minus_linear(rest * tails, log_rest + tails.log()) + beta_normaliser(a, b)
+def logit_beta_log_prob(log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The log-density of the logit of x, from log x and log(1 - x) in double precision."""
+    a64, b64 = widen(a, b)
+    heads = log_relative_density(log_x - (a64 / (a64 + b64)).log()).mul(a64)
+    tails = log_relative_density(log_rest - (b64 / (a64 + b64)).log()).mul(b64)
+    return (heads + tails).to(a.dtype) + beta_normaliser(a, b)
+
+
+def by_concentration(log_x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The derivative of log Beta(x; a, b) by a, from log x in double precision; by b, it is that of 1 - x."""
+    a64, b64 = widen(a, b)
+    relative = log_x - (a64 / (a64 + b64)).log()
+    return relative.to(a.dtype) + log_minus_digamma(a) - log_minus_digamma(a + b)
+
+
+def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    (v,) = widen(value)
+    return logit_beta_log_prob(logsigmoid(v), logsigmoid(-v), a, b)
+
+
+def _by_value(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    v, a, b = widen(value, a, b)
+    return a - (a + b) * v.sigmoid()
+
+
+def _by_concentration1(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    (v,) = widen(value)
+    return by_concentration(logsigmoid(v), a, b)
+
+
+def _by_concentration0(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    (v,) = widen(value)
+    return by_concentration(logsigmoid(-v), b, a)
 
 
 @register_kl(LogitBeta, LogitBeta)
