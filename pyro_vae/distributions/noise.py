@@ -6,7 +6,7 @@ A compiled fit draws the noise of many steps at once and passes it in; a test pa
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -44,9 +44,10 @@ class FromNoise(TorchDistribution):
     entries, it overrides ``noise_shape``. ``expand``, ``rsample`` and the dtype and device of the noise are here.
     """
 
-    # Torch declares these two as properties, and every distribution sets them as attributes.
-    arg_constraints: Any = {}  # type: ignore[assignment]
-    support: Any = None  # type: ignore[assignment]
+    if TYPE_CHECKING:
+        # Torch declares these two as properties, and every distribution sets them as attributes.
+        arg_constraints: Any
+        support: Any
     has_rsample = True
     noise: ClassVar[Noise]
 
