@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # for mathml, and gallery_figures, which sphinx-gallery loads by name
+sys.path.insert(0, str(HERE))  # for mathml, the figures, and gallery_figures, which sphinx-gallery loads by name
 
 from pyro_vae import __version__  # noqa: E402
 
@@ -13,6 +13,7 @@ author = "the authors of pyro-vae"
 version = release = __version__
 
 extensions = [
+    "distribution_figures",
     "mathml",
     "myst_parser",
     "sphinx.ext.autodoc",
@@ -21,7 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["conftest.py", "gallery_figures.py", "mathml.py"]
+exclude_patterns = ["conftest.py", "distribution_figures.py", "gallery_figures.py", "mathml.py"]
 nitpicky = False
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]

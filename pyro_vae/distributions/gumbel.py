@@ -30,8 +30,8 @@ class Gumbel(ExtremeValue):
     Source: Gumbel, "Statistics of Extremes", 1958.
 
     >>> d = Gumbel(torch.tensor(0.0), torch.tensor(1.0))
-    >>> d.cdf(torch.tensor([-6.0, 17.0])), d.log_survival(torch.tensor(17.0))
-    (tensor([6.1995e-176, 1.0000e+00], dtype=...), tensor(-17.))
+    >>> d.cdf(torch.tensor([-6.0, 17.0])), d.log_cdf(torch.tensor(-6.0)), d.log_survival(torch.tensor(17.0))
+    (tensor([0.0000, 1.0000]), tensor(-403.4288), tensor(-17.))
     """
 
     sign = 1
