@@ -10,7 +10,7 @@ from torch.distributions import register_kl
 from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_functions import beta_entropy, beta_kl, in_double
 from pyro_vae.distributions.interior import sigmoid_interior
-from pyro_vae.distributions.logit_beta import by_concentration, logit_beta_draw, logit_beta_log_prob
+from pyro_vae.distributions.logit_beta import by_concentrations, logit_beta_draw, logit_beta_log_prob
 from pyro_vae.distributions.parameters import broadcast, widen
 from pyro_vae.distributions.supports import open_unit_interval
 
@@ -67,8 +67,7 @@ class Beta(dist.Beta):
         if self._validate_args:
             self._validate_sample(value)
 
-        derivatives = (_by_value, _by_concentration1, _by_concentration0)
-        return with_derivatives(_log_prob, derivatives, value, self.concentration1, self.concentration0)
+        return with_derivatives(_log_prob, _derivatives, value, self.concentration1, self.concentration0)
 
     @property
     def mode(self) -> Tensor:
@@ -89,19 +88,10 @@ def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return logit_beta_log_prob(log_x, log_rest, a, b) - (log_x + log_rest).to(value.dtype)
 
 
-def _by_value(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    x, a, b = widen(value, a, b)
-    return (a - 1) / x - (b - 1) / (1 - x)
-
-
-def _by_concentration1(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    (x,) = widen(value)
-    return by_concentration(x.log(), a, b)
-
-
-def _by_concentration0(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    (x,) = widen(value)
-    return by_concentration(torch.log1p(-x), b, a)
+def _derivatives(needed: tuple[bool, ...], value: Tensor, a: Tensor, b: Tensor):
+    x, a64, b64 = widen(value, a, b)
+    by_value = (a64 - 1) / x - (b64 - 1) / (1 - x) if needed[0] else None
+    return by_value, *by_concentrations(needed[1:], x.log(), torch.log1p(-x), a, b)
 
 
 @register_kl(Beta, Beta)

@@ -6,24 +6,27 @@ written out, have five each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+Derivatives = Callable[..., Sequence[Tensor | None]]
 
-def with_derivatives(value: Callable[..., Tensor], derivatives: tuple[Callable[..., Tensor], ...], *tensors: Tensor):
-    """``value(*tensors)``, with ``derivatives[i](*tensors)`` for its derivative by the i-th.
+
+def with_derivatives(value: Callable[..., Tensor], derivatives: Derivatives, *tensors: Tensor) -> Tensor:
+    """``value(*tensors)``, with ``derivatives(needed, *tensors)`` for its derivatives by each.
 
     The value is elementwise, or is summed over the last dimension, which the derivatives then have and it has not.
-    Only those asked for are evaluated. They are differentiable where their own steps are, and so to second order.
+    ``needed`` says of each tensor whether its derivative is asked for; the others may be None. Derivatives are
+    differentiable where their own steps are, and so to second order.
 
     >>> x = torch.tensor(3.0, requires_grad=True)
-    >>> with_derivatives(lambda x: x * x, (lambda x: 2 * x,), x).backward()
+    >>> with_derivatives(lambda x: x * x, lambda needed, x: (2 * x,), x).backward()
     >>> x.grad
     tensor(6.)
     """
-    return _Closed.apply(value, derivatives, *tensors)
+    return _Closed.apply(value, derivatives, *tensors)  # type: ignore[return-value]
 
 
 class _Closed(torch.autograd.Function):
@@ -43,8 +46,8 @@ class _Closed(torch.autograd.Function):
         tensors = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:]
         parts = [
-            _pulled_back(grad_output, derivative(*tensors), tensor) if need else None
-            for derivative, tensor, need in zip(ctx.derivatives, tensors, needed, strict=True)
+            _pulled_back(grad_output, derivative, tensor) if need else None
+            for derivative, tensor, need in zip(ctx.derivatives(needed, *tensors), tensors, needed, strict=True)
         ]
         return None, None, *parts
 

@@ -10,12 +10,7 @@ from torch.distributions import register_kl
 from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_functions import LEAST, dirichlet_entropy, dirichlet_kl, in_double
 from pyro_vae.distributions.interior import exp_interior
-from pyro_vae.distributions.log_dirichlet import (
-    by_concentration,
-    by_log_weight,
-    log_dirichlet_draw,
-    log_dirichlet_log_prob,
-)
+from pyro_vae.distributions.log_dirichlet import log_dirichlet_derivatives, log_dirichlet_draw, log_dirichlet_log_prob
 from pyro_vae.distributions.parameters import vector, widen
 
 
@@ -61,7 +56,7 @@ class Dirichlet(dist.Dirichlet):
         if self._validate_args:
             self._validate_sample(value)
 
-        return with_derivatives(_log_prob, (_by_value, _by_concentration), value, self.concentration)
+        return with_derivatives(_log_prob, _derivatives, value, self.concentration)
 
     @property
     def mode(self) -> Tensor:
@@ -85,13 +80,10 @@ def _log_prob(value: Tensor, concentration: Tensor) -> Tensor:
     return log_dirichlet_log_prob(log_x, concentration) - log_x.sum(-1).to(value.dtype)
 
 
-def _by_value(value: Tensor, concentration: Tensor) -> Tensor:
+def _derivatives(needed: tuple[bool, ...], value: Tensor, concentration: Tensor):
     (x,) = widen(value)
-    return (by_log_weight(_log(value), concentration) - 1) / (x + LEAST)
-
-
-def _by_concentration(value: Tensor, concentration: Tensor) -> Tensor:
-    return by_concentration(_log(value), concentration)
+    by_log, by_concentration = log_dirichlet_derivatives(needed, _log(value), concentration)
+    return (by_log - 1) / (x + LEAST) if needed[0] else None, by_concentration
 
 
 @register_kl(Dirichlet, Dirichlet)

@@ -69,8 +69,7 @@ class Gamma(dist.Gamma):
         if self._validate_args:
             self._validate_sample(value)
 
-        derivatives = (_by_value, _by_concentration, _by_rate)
-        return with_derivatives(_log_prob, derivatives, value, self.concentration, self.rate)
+        return with_derivatives(_log_prob, _derivatives, value, self.concentration, self.rate)
 
     def entropy(self) -> Tensor:
         """The entropy in nats, ``[*batch]``."""
@@ -94,19 +93,15 @@ def _log_prob(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
     return density.to(value.dtype) + stirling_excess(concentration)
 
 
-def _by_value(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+def _derivatives(needed: tuple[bool, ...], value: Tensor, concentration: Tensor, rate: Tensor):
     x, a, r = widen(value, concentration, rate)
-    return (a - 1) / (x + LEAST) - r
-
-
-def _by_concentration(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
-    x, a, r = widen(value, concentration, rate)
-    return ((x + LEAST).log() + (r / a).log()).to(value.dtype) + log_minus_digamma(concentration)
-
-
-def _by_rate(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
-    x, a, r = widen(value, concentration, rate)
-    return a / r - x
+    excess = a - r * x
+    by_value = (excess - 1) / (x + LEAST) if needed[0] else None
+    by_concentration = None
+    if needed[1]:
+        log_u = (x + LEAST).log() + (r / a).log()
+        by_concentration = log_u.to(value.dtype) + log_minus_digamma(concentration)
+    return by_value, by_concentration, excess / r if needed[2] else None
 
 
 @register_kl(Gamma, Gamma)

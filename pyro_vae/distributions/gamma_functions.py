@@ -27,7 +27,7 @@ def stirling_excess(a: Tensor) -> Tensor:
     >>> stirling_excess(torch.tensor([1.0, 1e6], dtype=torch.float64))
     tensor([-1.0000,  5.9888], dtype=torch.float64)
     """
-    return with_derivatives(_stirling_excess, (log_minus_digamma,), a)
+    return with_derivatives(_stirling_excess, lambda needed, a: (log_minus_digamma(a),), a)
 
 
 def _stirling_excess(a: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def _stirling_excess(a: Tensor) -> Tensor:
 
 def log_minus_digamma(a: Tensor) -> Tensor:
     """log a - ψ(a), the derivative of :func:`stirling_excess`: about 1/a at 0, and 1/(2a) + 1/(12a²) far out."""
-    return with_derivatives(_log_minus_digamma, (lambda a: a.reciprocal() - torch.polygamma(1, a),), a)
+    return with_derivatives(_log_minus_digamma, lambda needed, a: (a.reciprocal() - torch.polygamma(1, a),), a)
 
 
 def _log_minus_digamma(a: Tensor) -> Tensor:

@@ -7,8 +7,6 @@ gradient of log x (or of the logit) is still the exact one.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -19,10 +17,7 @@ def exp_interior(log_x: Tensor) -> Tensor:
     >>> exp_interior(torch.tensor([0.0, -1e4]))
     tensor([1.0000e+00, 1.1755e-38])
     """
-    info = torch.finfo(log_x.dtype)
-    x = log_x.clamp(max=math.log(info.max)).exp()
-    edge = x.detach().clamp(min=info.tiny, max=info.max)
-    return torch.where((x == edge) & (x < info.max), x, edge + edge * _passing(log_x))
+    return _ExpInterior.apply(log_x)  # type: ignore[return-value]
 
 
 def sigmoid_interior(logit: Tensor) -> Tensor:
@@ -31,12 +26,40 @@ def sigmoid_interior(logit: Tensor) -> Tensor:
     >>> sigmoid_interior(torch.tensor([0.0, 50.0])) < 1
     tensor([True, True])
     """
-    info = torch.finfo(logit.dtype)
-    x = logit.sigmoid()
-    edge = x.detach().clamp(min=info.tiny, max=1 - info.eps / 2)
-    return torch.where(x == edge, x, edge + edge * (1 - edge) * _passing(logit))
+    return _SigmoidInterior.apply(logit)  # type: ignore[return-value]
 
 
-def _passing(x: Tensor) -> Tensor:
-    """Zero, with the gradient of ``x``."""
-    return x - x.detach()
+class _ExpInterior(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(log_x: Tensor) -> Tensor:  # type: ignore[override]
+        info = torch.finfo(log_x.dtype)
+        return log_x.exp().clamp_(info.tiny, info.max)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, grad_output):  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        return grad_output * x
+
+
+class _SigmoidInterior(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(logit: Tensor) -> Tensor:  # type: ignore[override]
+        info = torch.finfo(logit.dtype)
+        return logit.sigmoid().clamp_(info.tiny, 1 - info.eps / 2)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, grad_output):  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        return grad_output * x * (1 - x)

@@ -69,7 +69,7 @@ class LogDirichlet(TorchDistribution):
         """The log-density of ``value`` by the log-ratios, ``[*batch]``."""
         if self._validate_args:
             self._validate_sample(value)
-        return with_derivatives(_log_prob, (_by_value, _by_concentration), value, self.concentration)
+        return with_derivatives(_log_prob, _derivatives, value, self.concentration)
 
     @property
     def mean(self) -> Tensor:
@@ -117,17 +117,14 @@ def log_dirichlet_log_prob(log_x: Tensor, concentration: Tensor) -> Tensor:
     return density.to(concentration.dtype) + dirichlet_normaliser(concentration)
 
 
-def by_concentration(log_x: Tensor, concentration: Tensor) -> Tensor:
-    """Its derivative by the concentration."""
-    relative, _ = _relative(log_x, concentration)
+def log_dirichlet_derivatives(needed: tuple[bool, ...], log_x: Tensor, concentration: Tensor):
+    """Its derivatives by ``log_x``, in double precision, and by the concentration."""
+    relative, a = _relative(log_x, concentration)
+    by_log_x = -a * relative.expm1()
+    if not needed[1]:
+        return by_log_x, None
     slopes = log_minus_digamma(concentration) - log_minus_digamma(concentration.sum(-1, keepdim=True))
-    return relative.to(concentration.dtype) + slopes
-
-
-def by_log_weight(log_x: Tensor, concentration: Tensor) -> Tensor:
-    """Its derivative by ``log_x``, in double precision."""
-    (a,) = widen(concentration)
-    return a - a.sum(-1, keepdim=True) * log_x.softmax(-1)
+    return by_log_x, relative.to(concentration.dtype) + slopes
 
 
 def _relative(log_x: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,12 +137,8 @@ def _log_prob(value: Tensor, concentration: Tensor) -> Tensor:
     return log_dirichlet_log_prob(*widen(value), concentration)
 
 
-def _by_value(value: Tensor, concentration: Tensor) -> Tensor:
-    return by_log_weight(*widen(value), concentration)
-
-
-def _by_concentration(value: Tensor, concentration: Tensor) -> Tensor:
-    return by_concentration(*widen(value), concentration)
+def _derivatives(needed: tuple[bool, ...], value: Tensor, concentration: Tensor):
+    return log_dirichlet_derivatives(needed, *widen(value), concentration)
 
 
 @register_kl(LogDirichlet, LogDirichlet)

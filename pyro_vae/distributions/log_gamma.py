@@ -71,8 +71,7 @@ class LogGamma(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
 
-        derivatives = (_by_value, _by_concentration, _by_rate)
-        return with_derivatives(_log_prob, derivatives, value, self.concentration, self.rate)
+        return with_derivatives(_log_prob, _derivatives, value, self.concentration, self.rate)
 
     @property
     def mean(self) -> Tensor:
@@ -118,19 +117,11 @@ def _log_prob(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
     return (a * log_relative_density(relative)).to(value.dtype) + stirling_excess(concentration)
 
 
-def _by_value(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
-    relative, a, _ = _relative(value, concentration, rate)
-    return -a * relative.expm1()
-
-
-def _by_concentration(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
-    relative, _, _ = _relative(value, concentration, rate)
-    return relative.to(value.dtype) + log_minus_digamma(concentration)
-
-
-def _by_rate(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
+def _derivatives(needed: tuple[bool, ...], value: Tensor, concentration: Tensor, rate: Tensor):
     relative, a, r = _relative(value, concentration, rate)
-    return -a * relative.expm1() / r
+    by_value = -a * relative.expm1()
+    by_concentration = relative.to(value.dtype) + log_minus_digamma(concentration) if needed[1] else None
+    return by_value, by_concentration, by_value / r if needed[2] else None
 
 
 @register_kl(LogGamma, LogGamma)

@@ -75,8 +75,7 @@ class LogitBeta(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
 
-        derivatives = (_by_value, _by_concentration1, _by_concentration0)
-        return with_derivatives(_log_prob, derivatives, value, self.concentration1, self.concentration0)
+        return with_derivatives(_log_prob, _derivatives, value, self.concentration1, self.concentration0)
 
     @property
     def mean(self) -> Tensor:
@@ -124,11 +123,16 @@ def logit_beta_log_prob(log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor) -
     return (heads + tails).to(a.dtype) + beta_normaliser(a, b)
 
 
-def by_concentration(log_x: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """The derivative of log Beta(x; a, b) by a, from log x in double precision; by b, it is that of 1 - x."""
+def by_concentrations(needed: tuple[bool, ...], log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor):
+    """The derivatives of log Beta(x; a, b) by a and by b, from log x and log(1 - x) in double precision."""
+    if not any(needed):
+        return None, None
     a64, b64 = widen(a, b)
-    relative = log_x - (a64 / (a64 + b64)).log()
-    return relative.to(a.dtype) + log_minus_digamma(a) - log_minus_digamma(a + b)
+    total = log_minus_digamma(a + b)
+    return tuple(
+        (log - (c64 / (a64 + b64)).log()).to(a.dtype) + log_minus_digamma(c) - total if need else None
+        for need, log, c, c64 in zip(needed, (log_x, log_rest), (a, b), (a64, b64), strict=True)
+    )
 
 
 def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -136,19 +140,10 @@ def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return logit_beta_log_prob(logsigmoid(v), logsigmoid(-v), a, b)
 
 
-def _by_value(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    v, a, b = widen(value, a, b)
-    return a - (a + b) * v.sigmoid()
-
-
-def _by_concentration1(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    (v,) = widen(value)
-    return by_concentration(logsigmoid(v), a, b)
-
-
-def _by_concentration0(value: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    (v,) = widen(value)
-    return by_concentration(logsigmoid(-v), b, a)
+def _derivatives(needed: tuple[bool, ...], value: Tensor, a: Tensor, b: Tensor):
+    v, a64, b64 = widen(value, a, b)
+    by_value = a64 - (a64 + b64) * v.sigmoid() if needed[0] else None
+    return by_value, *by_concentrations(needed[1:], logsigmoid(v), logsigmoid(-v), a, b)
 
 
 @register_kl(LogitBeta, LogitBeta)
