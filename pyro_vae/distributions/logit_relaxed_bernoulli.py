@@ -43,7 +43,7 @@ class LogitRelaxedBernoulli(BernoulliRelaxation):
         """The log-density of ``value``, ``[*batch]``."""
         if self._validate_args:
             self._validate_sample(value)
-        return in_double(logistic_log_prob, value, self.temperature, self.logits)
+        return logistic_log_prob(value, self.temperature, self.logits)
 
     @property
     def mean(self) -> Tensor:

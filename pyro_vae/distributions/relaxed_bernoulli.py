@@ -48,12 +48,8 @@ class RelaxedBernoulli(BernoulliRelaxation):
         """The log-density of ``value``, ``[*batch]``."""
         if self._validate_args:
             self._validate_sample(value)
-
-        def density(x, temperature, logits):
-            log_x, log_rest = x.log(), torch.log1p(-x)
-            return logistic_log_prob(log_x - log_rest, temperature, logits) - log_x - log_rest
-
-        return in_double(density, value, self.temperature, self.logits)
+        log_x, log_rest = value.log(), torch.log1p(-value)
+        return logistic_log_prob(log_x - log_rest, self.temperature, self.logits) - log_x - log_rest
 
     def cdf(self, value: Tensor) -> Tensor:
         """P(X <= value)."""
