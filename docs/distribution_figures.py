@@ -35,7 +35,15 @@ FIGURES: dict[str, tuple[str, tuple[float, float], tuple[dict[str, float], ...]]
         ),
         ("log_normal", "LogNormal", (0, 6), ("loc", "scale"), ((0, 0.3), (0, 1), (1, 0.5))),
         ("logit_beta", "LogitBeta", (-12, 12), ("concentration1", "concentration0"), ((2, 3), (0.5, 0.5), (8, 0.3))),
+        (
+            "logit_relaxed_bernoulli",
+            "LogitRelaxedBernoulli",
+            (-12, 12),
+            ("temperature", "logits"),
+            ((0.5, 0), (1, 2), (2, -2)),
+        ),
         ("normal", "Normal", (-4, 4), ("loc", "scale"), ((0, 1), (1, 0.5), (-1, 1.5))),
+        ("relaxed_bernoulli", "RelaxedBernoulli", (0, 1), ("temperature", "logits"), ((0.4, 0), (1, 1), (2, -1))),
     )
 }
 
