@@ -1,9 +1,10 @@
 """Distributions that hold at the edges: each a Pyro distribution, right out to the last representable float.
 
-Every one that is reparameterised is a :class:`~pyro_vae.distributions.noise.FromNoise`: its draw is a function of the
-parameters and of noise that does not depend on them, so the noise can be drawn ahead and passed in. ``rsample`` is
+Every one that is not made of Gammas is a :class:`~pyro_vae.distributions.noise.FromNoise`: its draw is a function of
+the parameters and of noise that does not depend on them, so the noise can be drawn ahead and passed in. ``rsample`` is
 ``sample_from_noise(draw_noise(sample_shape))``, the noise has the shape ``noise_shape(sample_shape)`` and, entry by
-entry, the standard distribution that ``noise`` names.
+entry, the standard distribution that ``noise`` names. A Gamma is drawn by rejection, with as many random numbers as it
+takes; so are Beta and Dirichlet, which have pathwise gradients all the same.
 
 Two scales hold what a plain float cannot. A number in (0, 1) is carried as its logit, from which log x and log(1 - x)
 follow to the last digit; weights that sum to one are carried as their logarithms, on the support ``log_simplex``.

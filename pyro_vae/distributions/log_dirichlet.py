@@ -49,8 +49,8 @@ class LogDirichlet(TorchDistribution):
     (True, False)
     """
 
-    arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}
-    support = log_simplex
+    arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}  # type: ignore[assignment]
+    support = log_simplex  # type: ignore[assignment]
     has_rsample = True
 
     def __init__(self, concentration: Tensor, *, validate_args: bool | None = None):
@@ -134,11 +134,13 @@ def _relative(log_x: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _log_prob(value: Tensor, concentration: Tensor) -> Tensor:
-    return log_dirichlet_log_prob(*widen(value), concentration)
+    (log_x,) = widen(value)
+    return log_dirichlet_log_prob(log_x, concentration)
 
 
 def _derivatives(needed: tuple[bool, ...], value: Tensor, concentration: Tensor):
-    return log_dirichlet_derivatives(needed, *widen(value), concentration)
+    (log_x,) = widen(value)
+    return log_dirichlet_derivatives(needed, log_x, concentration)
 
 
 @register_kl(LogDirichlet, LogDirichlet)

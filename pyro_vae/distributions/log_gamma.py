@@ -49,8 +49,8 @@ class LogGamma(TorchDistribution):
     True
     """
 
-    arg_constraints = {"concentration": constraints.positive, "rate": constraints.positive}
-    support = constraints.real
+    arg_constraints = {"concentration": constraints.positive, "rate": constraints.positive}  # type: ignore[assignment]
+    support = constraints.real  # type: ignore[assignment]
     has_rsample = True
 
     def __init__(self, concentration: Tensor | float, rate: Tensor | float = 1.0, *, validate_args: bool | None = None):

@@ -46,8 +46,8 @@ class LogitBeta(TorchDistribution):
     True
     """
 
-    arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}
-    support = constraints.real
+    arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}  # type: ignore[assignment]
+    support = constraints.real  # type: ignore[assignment]
     has_rsample = True
 
     def __init__(

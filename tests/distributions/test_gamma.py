@@ -70,6 +70,12 @@ def test_dirichlet_log_prob_does_not_see_the_rounding_of_the_sum() -> None:
     assert abs(dist.Dirichlet(d.concentration).log_prob(x).item() - exact.item()) > 0.1
 
 
+def test_log_dirichlet_takes_its_value_up_to_a_constant() -> None:
+    d = LogDirichlet(torch.tensor([0.5, 1e4, 2.0]), validate_args=False)
+    v = d.sample((5,))
+    assert torch.allclose(d.log_prob(v + 3), d.log_prob(v), atol=1e-2)
+
+
 # --- gradients on average: E log x is known, and its derivative
 
 
