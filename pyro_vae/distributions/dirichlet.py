@@ -20,10 +20,10 @@ class Dirichlet(dist.Dirichlet):
     .. math:: p(x) = \frac{1}{B(a)} \prod_k x_k^{a_k - 1}
 
     Draws are normalised Gammas in log space, put on the nearest positive floats: with concentrations below about .1
-    many weights are the smallest one, in float32 1.2e-38. :class:`LogDirichlet` keeps their logarithms. The density is
-    that of ``value`` divided by its sum, so that the rounding of K floats, which sum to one within 1e-7 only, costs no
-    digits where concentrations are large. It is a ``pyro.distributions.Dirichlet``, and takes part in its KL rules and
-    conjugacy.
+    many weights are the smallest one, in float32 1.2e-38. :class:`LogDirichlet` keeps their logarithms. The log-density
+    is evaluated as :math:`\sum_k a_k \log (x_k / \sum_j x_j) - \log B(a) - \sum_k \log x_k`, so that the rounding of K
+    floats, which sum to one within 1e-7 only, costs no digits where concentrations are large. It is a
+    ``pyro.distributions.Dirichlet``, and takes part in its KL rules and conjugacy.
 
     Args:
         concentration: a > 0, ``[*batch, K]``.
@@ -82,8 +82,8 @@ def _log_prob(value: Tensor, concentration: Tensor) -> Tensor:
 
 def _derivatives(needed: tuple[bool, ...], value: Tensor, concentration: Tensor):
     (x,) = widen(value)
-    by_log, by_concentration = log_dirichlet_derivatives(needed, _log(value), concentration)
-    return (by_log - 1) / (x + LEAST) if needed[0] else None, by_concentration
+    by_log, by_concentration = log_dirichlet_derivatives(needed, _log(value), concentration, less=1.0)
+    return by_log / (x + LEAST) if needed[0] else None, by_concentration
 
 
 @register_kl(Dirichlet, Dirichlet)

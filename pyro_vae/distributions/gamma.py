@@ -95,13 +95,15 @@ def _log_prob(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
 
 def _derivatives(needed: tuple[bool, ...], value: Tensor, concentration: Tensor, rate: Tensor):
     x, a, r = widen(value, concentration, rate)
-    excess = a - r * x
-    by_value = (excess - 1) / (x + LEAST) if needed[0] else None
+    y = r * x
+    by_value = (
+        (a - 1 - y) / (x + LEAST) if needed[0] else None
+    )  # in this order: with a = 1 only y is left, however small
     by_concentration = None
     if needed[1]:
         log_u = (x + LEAST).log() + (r / a).log()
         by_concentration = log_u.to(value.dtype) + log_minus_digamma(concentration)
-    return by_value, by_concentration, excess / r if needed[2] else None
+    return by_value, by_concentration, (a - y) / r if needed[2] else None
 
 
 @register_kl(Gamma, Gamma)

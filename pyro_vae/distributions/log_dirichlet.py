@@ -117,10 +117,10 @@ def log_dirichlet_log_prob(log_x: Tensor, concentration: Tensor) -> Tensor:
     return density.to(concentration.dtype) + dirichlet_normaliser(concentration)
 
 
-def log_dirichlet_derivatives(needed: tuple[bool, ...], log_x: Tensor, concentration: Tensor):
-    """Its derivatives by ``log_x``, in double precision, and by the concentration."""
+def log_dirichlet_derivatives(needed: tuple[bool, ...], log_x: Tensor, concentration: Tensor, less: float = 0.0):
+    """Its derivatives by ``log_x``, in double precision and less a number, and by the concentration."""
     relative, a = _relative(log_x, concentration)
-    by_log_x = -a * relative.expm1()
+    by_log_x = (a - less) - a * relative.exp()
     if not needed[1]:
         return by_log_x, None
     slopes = log_minus_digamma(concentration) - log_minus_digamma(concentration.sum(-1, keepdim=True))

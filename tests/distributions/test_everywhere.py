@@ -33,6 +33,10 @@ POINTS = {
     "LogKumaraswamy": real,
     "Gumbel": real,
     "GumbelMin": real,
+    "Gamma": st.floats(-44, 38).map(lambda power: single(10.0**power)),
+    "LogGamma": st.one_of(st.floats(-100, 80).map(single), st.floats(-1e38, 0).map(single)),
+    "Beta": unit,
+    "LogitBeta": real,
 }
 FIRST = {"Gumbel": near_real, "GumbelMin": near_real}
 cases = pytest.mark.parametrize("row", [row for row in ROWS if row.name in POINTS], ids=lambda row: row.name)

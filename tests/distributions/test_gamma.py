@@ -76,6 +76,13 @@ def test_log_dirichlet_takes_its_value_up_to_a_constant() -> None:
     assert torch.allclose(d.log_prob(v + 3), d.log_prob(v), atol=1e-2)
 
 
+def test_gradient_by_a_small_weight_with_concentration_one() -> None:
+    """It is what is left of (a - 1) / x, which is 0, and the total's part."""
+    x = torch.tensor([1e-13, 0.25, 0.75], requires_grad=True)
+    Dirichlet(torch.tensor([1.0, 2.0, 3.0])).log_prob(x).backward()
+    assert torch.allclose(x.grad, torch.tensor([-6.0, 1 / 0.25 - 6, 2 / 0.75 - 6]), rtol=1e-5)
+
+
 # --- gradients on average: E log x is known, and its derivative
 
 
