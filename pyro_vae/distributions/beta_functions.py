@@ -7,7 +7,6 @@ import functools
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from pyro_vae.distributions.gamma_functions import beta_normaliser
 
@@ -73,14 +72,21 @@ def mean_log_ratio(b: Tensor, c: Tensor, nodes: int) -> Tensor:
     with torch.no_grad():
         turn = c.clamp(min=1).log().unsqueeze(-1)
         eta, step = _nodes(b, c, nodes)
-        w = softplus(eta, threshold=40)
-        # log τ is log(softplus(-η)); far to the right it is -η.
-        log_tau = softplus(-eta.clamp(max=100), threshold=40).log() - (eta - 100).clamp(min=0)
-        tau, ratio = log_tau.clamp(min=-200).exp(), torch.exp(-w - log_tau)
-        w_known, known = softplus(eta - turn, threshold=40) + turn, torch.sigmoid(eta - turn)
+        w, tau, rest = _logs_of_sigmoid(eta)
+        w_known, _, rest_known = _logs_of_sigmoid(eta - turn)
+        weight, known = step * rest / tau, step * (1 - rest_known)
     b, z = b.unsqueeze(-1), c.unsqueeze(-1) * tau
-    value = torch.exp(-b * w) * (z * torch.exp(-z) / -torch.expm1(-z)) * ratio - torch.exp(-b * w_known) * known
-    return (step * value + torch.expm1(-b * turn) / (b * nodes)).sum(-1)
+    decay = torch.expm1(-z)
+    value = weight * torch.exp(-b * w) * (-z * (1 + decay) / decay) - known * torch.exp(-b * (w_known + turn))
+    return value.sum(-1) + (torch.expm1(-b * turn) / b).squeeze(-1)
+
+
+def _logs_of_sigmoid(eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """-log(1 - Y), -log Y and 1 - Y for Y = sigmoid(eta), from two exponentials in all; none of them is 0."""
+    small = torch.exp(-eta.abs().clamp(max=300))
+    log_sum = torch.log1p(small)
+    rest = torch.where(eta > 0, small, 1.0) / (1 + small)
+    return eta.clamp(min=0) + log_sum, (-eta).clamp(min=0) + log_sum, rest
 
 
 def _nodes(b: Tensor, c: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -90,4 +96,6 @@ def _nodes(b: Tensor, c: Tensor, count: int) -> tuple[Tensor, Tensor]:
     low, high = -torch.asinh(3 + 40 / c.clamp(max=1)), torch.asinh(3 + 40 / b.clamp(min=1))
     step = (high - low) / (count - 1)
     u = low.unsqueeze(-1) + step.unsqueeze(-1) * torch.arange(count, dtype=b.dtype, device=b.device)
-    return centre.unsqueeze(-1) + torch.sinh(u), step.unsqueeze(-1) * torch.cosh(u)
+    up = u.exp()
+    down = up.reciprocal()
+    return centre.unsqueeze(-1) + (up - down) / 2, step.unsqueeze(-1) * (up + down) / 2
