@@ -72,21 +72,23 @@ def mean_log_ratio(b: Tensor, c: Tensor, nodes: int) -> Tensor:
     with torch.no_grad():
         turn = c.clamp(min=1).log().unsqueeze(-1)
         eta, step = _nodes(b, c, nodes)
-        w, tau, rest = _logs_of_sigmoid(eta)
-        w_known, _, rest_known = _logs_of_sigmoid(eta - turn)
-        weight, known = step * rest / tau, step * (1 - rest_known)
+        w, tau, _, rest = _logs_of_sigmoid(eta)
+        w_known, _, known, _ = _logs_of_sigmoid(eta - turn)
+        weight, known = step * rest / tau, step * known
     b, z = b.unsqueeze(-1), c.unsqueeze(-1) * tau
-    decay = torch.expm1(-z)
-    value = weight * torch.exp(-b * w) * (-z * (1 + decay) / decay) - known * torch.exp(-b * (w_known + turn))
+    slope = z * torch.exp(-z) / -torch.expm1(-z)
+    value = weight * torch.exp(-b * w) * slope - known * torch.exp(-b * (w_known + turn))
     return value.sum(-1) + (torch.expm1(-b * turn) / b).squeeze(-1)
 
 
-def _logs_of_sigmoid(eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """-log(1 - Y), -log Y and 1 - Y for Y = sigmoid(eta), from two exponentials in all; none of them is 0."""
+def _logs_of_sigmoid(eta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """-log(1 - Y), -log Y, Y and 1 - Y for Y = sigmoid(eta), each to the last digit and none of them 0."""
     small = torch.exp(-eta.abs().clamp(max=300))
     log_sum = torch.log1p(small)
-    rest = torch.where(eta > 0, small, 1.0) / (1 + small)
-    return eta.clamp(min=0) + log_sum, (-eta).clamp(min=0) + log_sum, rest
+    larger = (1 + small).reciprocal()
+    smaller, right = small * larger, eta > 0
+    logs = eta.clamp(min=0) + log_sum, (-eta).clamp(min=0) + log_sum
+    return *logs, torch.where(right, larger, smaller), torch.where(right, smaller, larger)
 
 
 def _nodes(b: Tensor, c: Tensor, count: int) -> tuple[Tensor, Tensor]:
