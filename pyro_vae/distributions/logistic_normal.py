@@ -18,7 +18,7 @@ from pyro_vae.distributions.parameters import broadcast, vector
 class LogisticNormal(FromNoise):
     r"""Weights whose log-ratios to the last one are independent normals.
 
-    .. math:: x = \text{softmax}(z_1, \dots, z_{K-1}, 0), \qquad z_k = \mu_k + \sigma_k \epsilon_k, \qquad
+    .. math:: x = \text{softmax}(z_1, \ldots, z_{K-1}, 0), \qquad z_k = \mu_k + \sigma_k \epsilon_k, \qquad
               p(x) = \prod_{k<K} N\!\left(\log \tfrac{x_k}{x_K}; \mu_k, \sigma_k\right) \Big/ \prod_{k \le K} x_k
 
     Aitchison's. Torch's class of this name breaks sticks at normal logits instead, which is another distribution; one
