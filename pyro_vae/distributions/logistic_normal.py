@@ -19,7 +19,7 @@ class LogisticNormal(FromNoise):
     r"""Weights whose log-ratios to the last one are independent normals.
 
     .. math:: x = \text{softmax}(z_1, \ldots, z_{K-1}, 0), \qquad z_k = \mu_k + \sigma_k \epsilon_k, \qquad
-              p(x) = \prod_{k<K} N\!\left(\log \tfrac{x_k}{x_K}; \mu_k, \sigma_k\right) \Big/ \prod_{k \le K} x_k
+              p(x) = \prod_{k<K} N\!\left(\log \tfrac{x_k}{x_K}; \mu_k, \sigma_k\right) \bigl/ \prod_{k \le K} x_k
 
     Aitchison's. Torch's class of this name breaks sticks at normal logits instead, which is another distribution; one
     with K normals under the softmax (ProdLDA's) has a direction that changes nothing, and no density on the simplex in

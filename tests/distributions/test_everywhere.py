@@ -65,7 +65,7 @@ def test_log_prob_and_its_gradients_are_exact_wherever_they_are_numbers(row: Row
                 assert abs(gradient.item() - derivative) <= 1e-4 * scale + 1e-30
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(a=positive, b=positive, alpha=positive, beta=positive)
 def test_divergences_are_finite_positive_and_the_same_in_both_precisions(a, b, alpha, beta):
     for q in (Kumaraswamy, Beta):
