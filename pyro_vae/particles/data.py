@@ -117,8 +117,8 @@ class Site:
     ``*_unconstrained`` site, ``kl_covers`` names the other sites that it stands for too. ``entropy``
     (:attr:`Pass.ENTROPY`), ``[K, *plates]``, stands for the site's own ``-log_q``. ``log_q_score`` is set where
     ``log_q`` is masked or was replaced by a constant: what the value was drawn from, see :attr:`score`.
-    ``log_q_dreamt`` (:class:`Dream`), ``[dreams, *plates]``, is log q of a dreamt value at the dreamt data. ``downstream``
-    (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
+    ``log_q_dreamt`` (:class:`Dream`), ``[dreams, *plates]``, is log q of a dreamt value at the dreamt data.
+    ``downstream`` (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
     None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a function of, ``[K,
     *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline: ``infer={"baseline_input": x}``.
 
