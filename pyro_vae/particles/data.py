@@ -118,9 +118,10 @@ class Site:
     (:attr:`Pass.ENTROPY`), ``[K, *plates]``, stands for the site's own ``-log_q``. ``log_q_score`` is set where
     ``log_q`` is masked or was replaced by a constant: what the value was drawn from, see :attr:`score`.
     ``log_q_dreamt`` (:class:`Dream`), ``[dreams, *plates]``, is log q of a dreamt value at the dreamt data.
-    ``downstream`` (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site), its own included;
-    None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a function of, ``[K,
-    *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline: ``infer={"baseline_input": x}``.
+    ``downstream`` (:attr:`Pass.DOWNSTREAM`) has the cost terms that the site can influence, as ("p" or "q", site),
+    its own included; None: any. ``parameters`` (:attr:`Pass.PARAMETERS`) are the live tensors that its log q is a
+    function of, ``[K, *plates, ...]``. ``baseline_input`` is what the guide offers a learned baseline:
+    ``infer={"baseline_input": x}``.
 
     ``family`` is the class of the guide's distribution. With :attr:`Pass.RERUN`, for the families that an estimator
     can use it for: ``canonical`` are the distribution's live parameters by their usual names (logits; loc and scale;
