@@ -14,6 +14,7 @@ version = release = __version__
 
 extensions = [
     "distribution_figures",
+    "estimator_figures",
     "mathml",
     "myst_parser",
     "sphinx.ext.autodoc",
@@ -22,7 +23,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["conftest.py", "distribution_figures.py", "gallery_figures.py", "mathml.py"]
+exclude_patterns = ["*.py"]
 nitpicky = False
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]
