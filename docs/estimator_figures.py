@@ -12,6 +12,7 @@ wrong there stops the build. Without ``highlight`` every estimator has its colou
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,7 +37,6 @@ from estimator_problems import (
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sphinx.application import Sphinx
-from torch import Tensor
 
 import pyro_vae as pv
 from pyro_vae.estimators import Estimator
@@ -69,8 +69,9 @@ class Panel:
 Sheet = tuple[Panel, Panel]
 
 
-def _curve(Ks: Iterable[int], measure: Callable[[int], float]) -> Curve:
-    Ks = list(Ks)
+def _curve(estimator: Estimator, measure: Callable[[int], float]) -> Curve:
+    """A measurement at every K that the estimator can work with."""
+    Ks = PARTICLES[bisect_left(PARTICLES, estimator.min_particles) :]
     return Curve(Ks, [measure(K) for K in Ks])
 
 
@@ -94,8 +95,7 @@ def continuous() -> Sheet:
     for title, steps in (("start of the fit", 0), ("end of the fit", 400)):
         problem = logistic_regression(steps)
         curves = {
-            name: _curve((K for K in PARTICLES if K >= e.min_particles), lambda K, e=e: _variance(problem, e, K))
-            for name, e in estimators.items()
+            name: _curve(e, lambda K, problem=problem, e=e: _variance(problem, e, K)) for name, e in estimators.items()
         }
         panels.append(Panel(title, "particles K", "variance × K", curves))
     return panels[0], panels[1]
@@ -120,9 +120,8 @@ def bits() -> Sheet:
     for name, estimator in estimators.items():
         control = trained_control(problem, estimator)
         runs = runs_per_particle(problem, estimator, control)
-        Ks = [K for K in PARTICLES if K >= estimator.min_particles]
-        found = by_particles[name] = _curve(Ks, lambda K, e=estimator, c=control: _variance(problem, e, K, c))
-        by_runs[name] = Curve([runs * K for K in Ks], [runs * y for y in found.y])
+        found = _curve(estimator, lambda K, e=estimator, c=control: _variance(problem, e, K, c))
+        by_particles[name], by_runs[name] = found, Curve([runs * K for K in found.x], [runs * y for y in found.y])
     return (
         Panel("by particles", "particles K", "variance × K", by_particles),
         Panel("by cost", "runs of the model", "variance × runs", by_runs),
@@ -130,7 +129,7 @@ def bits() -> Sheet:
 
 
 def importance_weighted() -> Sheet:
-    """Bounds of K samples on a Gaussian: how clear the guide's gradient is, and how far the bound is from the evidence."""
+    """Bounds of K samples on a Gaussian: how clear the guide's gradient is, how far the bound is from the evidence."""
     estimators = {
         "IWAE": pv.IWAE(),
         "IWAE (landing stuck)": pv.IWAE(sticking_the_landing=True),
@@ -147,12 +146,9 @@ def importance_weighted() -> Sheet:
         mean = (gradients(problem, pv.DReG(), K, 4000) if shared else each).mean(0)
         return (mean.abs() / each.std(0)).mean().item()
 
-    clear = {
-        name: _curve((K for K in PARTICLES if K >= e.min_particles), lambda K, e=e: clarity(e, K))
-        for name, e in estimators.items()
-    }
+    clear = {name: _curve(e, lambda K, e=e: clarity(e, K)) for name, e in estimators.items()}
     gaps = {
-        name: _curve(PARTICLES, lambda K, e=e: evidence - bound(problem, e, K, 400_000 // K + 10_000))
+        name: _curve(e, lambda K, e=e: evidence - bound(problem, e, K, 400_000 // K + 10_000))
         for name, e in (("IWAE", pv.IWAE()), ("Renyi(0.5)", pv.Renyi(0.5)), ("ELBO", pv.Reparameterized()))
     }
     known = {"ELBO": gaps.pop("ELBO")}
@@ -173,17 +169,18 @@ def waves() -> Sheet:
     ks, fine = [0.25, 0.5, 1.0, 1.5, 2.0, 2.75, 4.0], torch.logspace(-0.7, 0.7, 200, dtype=torch.float64)
     exact = cosine_variances(fine)
     found = {
-        name: torch.stack([gradients(cosine(k), e, 1, 20_000).var(0) for k in ks]) for name, e in estimators.items()
+        name: torch.stack([gradients(cosine(k), estimator, 1, 20_000).var(0) for k in ks])
+        for name, estimator in estimators.items()
     }
-    return tuple(  # type: ignore[return-value]
-        Panel(
-            title,
-            "frequency k",
-            "variance of one draw",
-            {name: Curve(ks, y[:, i].tolist(), (fine.tolist(), exact[name][i].tolist())) for name, y in found.items()},
-        )
-        for i, title in enumerate(("for the mean", "for the sd"))
-    )
+
+    def panel(title: str, index: int) -> Panel:
+        curves = {
+            name: Curve(ks, y[:, index].tolist(), (fine.tolist(), exact[name][index].tolist()))
+            for name, y in found.items()
+        }
+        return Panel(title, "frequency k", "variance of one draw", curves)
+
+    return panel("for the mean", 0), panel("for the sd", 1)
 
 
 SHEETS = {"continuous": continuous, "bits": bits, "importance-weighted": importance_weighted, "waves": waves}
@@ -228,7 +225,7 @@ def _looks(names: Iterable[str]) -> dict[str, style.Source]:
 def _draw(axes: Any, curve: Curve, look: style.Source | None) -> None:
     line = curve.line or (curve.x, curve.y)
     if look is None:
-        axes.plot(*line, color=style.BASELINE_FILL, linewidth=1.2, zorder=1)
+        axes.plot(*line, color=style.BASELINE_LINE, linewidth=0.8, zorder=1)
         return
     axes.plot(*line, color=look.colour, linestyle=look.line, zorder=3)
     axes.plot(curve.x, curve.y, look.marker, color=look.colour, markersize=4.5, zorder=4)
@@ -254,7 +251,7 @@ def _handles(sheet: Sheet, highlight: Sequence[str]) -> list[Line2D]:
         if name in highlight
     ]
     if len(handles) < len(sheet[0].curves):
-        handles.append(Line2D([], [], color=style.BASELINE_FILL, linewidth=1.2, label="the others"))
+        handles.append(Line2D([], [], color=style.BASELINE_LINE, linewidth=0.8, label="the others"))
     known = {name for panel in sheet for name in panel.known}
     return handles + [
         Line2D([], [], color=style.INK, linewidth=1.0, linestyle=(0, (4, 3)), label=name) for name in sorted(known)
