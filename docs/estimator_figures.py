@@ -26,6 +26,7 @@ from estimator_problems import (
     Problem,
     belief_network,
     bound,
+    check_mean,
     cosine,
     cosine_variances,
     gaussian,
@@ -115,10 +116,11 @@ def bits() -> Sheet:
         "RELAX": pv.RELAX(),
         "MeasureValued": pv.MeasureValued(),
     }
-    problem, _ = belief_network()
+    problem, exact = belief_network()
     by_particles, by_runs = {}, {}
     for name, estimator in estimators.items():
         control = trained_control(problem, estimator)
+        check_mean(name, gradients(problem, estimator, 4, 4000, control), exact)
         runs = runs_per_particle(problem, estimator, control)
         found = _curve(estimator, lambda K, e=estimator, c=control: _variance(problem, e, K, c))
         by_particles[name], by_runs[name] = found, Curve([runs * K for K in found.x], [runs * y for y in found.y])

@@ -41,6 +41,13 @@ def gradients(
     return -torch.cat([one.reshape(repetitions, -1) for one in each], 1).double()
 
 
+def check_mean(name: str, each: Tensor, exact: Tensor) -> None:
+    """Raise ``ValueError`` when a mean is more than six standard errors from the exact gradient: no such figure."""
+    off = (each.mean(0) - exact).abs() / (each.std(0) / math.sqrt(len(each)))
+    if off.max() > 6:
+        raise ValueError(f"{name}: the mean gradient is {off.max():.1f} standard errors from the exact one.")
+
+
 def bound(problem: Problem, estimator: Estimator, K: int, repetitions: int) -> float:
     """The mean over repetitions of the objective's value."""
     with pyro.get_param_store().scope():
