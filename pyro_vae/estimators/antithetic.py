@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, refuse_families
 from pyro_vae.estimators.baselines import Scored
 from pyro_vae.estimators.costs import cost_of, sampled_costs
+from pyro_vae.estimators.relaxations import finite_logits
 from pyro_vae.estimators.score_function import score_estimate, scored_sites
 from pyro_vae.particles.data import Particles, Pass, Site
 
@@ -95,6 +96,7 @@ def sticks_of(logits: Tensor, category: Tensor, noise: Tensor) -> Sticks:
 
     Bits before the category are 0, its own is 1, later ones are free: they are drawn from the same noise.
     """
+    logits = finite_logits(logits)
     tails = torch.logcumsumexp(logits.flip(-1), -1).flip(-1)
     odds = logits[..., :-1] - tails[..., 1:]
     alpha, u = odds.detach(), noise[..., :-1]

@@ -102,11 +102,11 @@ _FOR_FAMILY = {
 def estimators_for(site: Site) -> str:
     """The estimators that can take a site without a pathwise derivative, in words."""
     named = ["ScoreFunction(baseline='leave-one-out', pathwise=True)", *_FOR_FAMILY.get(site.family, ()), "VIMCO()"]
-    exact = ", or sum it out with infer={'enumerate': 'parallel'}" if site.family in _FINITE else ""
+    exact = ", or sum it out with infer={'enumerate': 'parallel'}" if site.family in FINITE else ""
     return ", ".join(named[:-1]) + f" or {named[-1]}{exact}"
 
 
-_FINITE = ("Bernoulli", "Categorical", "OneHotCategorical")
+FINITE = ("Bernoulli", "Categorical", "OneHotCategorical")
 
 
 def refuse_sites(sites: Sequence[Site], estimator: Estimator, instead: str = "") -> None:

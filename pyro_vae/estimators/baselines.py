@@ -97,7 +97,7 @@ class MovingAverage(Baseline):
 
     def score(self, site: Site, cost: Tensor, control: Any) -> Scored:
         """The term with the average of earlier steps subtracted."""
-        total, weight = getattr(control, control_key(site)).unbind()
+        total, weight = part_of(control, site).unbind()
         average = torch.where(weight > 0, total / weight.clamp(min=1e-300), torch.zeros_like(total)).to(cost)
         moved = torch.stack(
             [self.decay * total + (1 - self.decay) * cost.mean().to(total), self.decay * weight + 1 - self.decay]
@@ -171,20 +171,41 @@ class Network(Baseline):
                 f"Site '{site.name}': baseline=Network(...) needs an input. In the guide, write "
                 f"`pyro.sample('{site.name}', ..., infer={{'baseline_input': x}})` with x of shape [*plates, features]."
             )
-        widths = (site.baseline_input.shape[-1], *self.hidden)
-        layers = [layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.Tanh())]
-        return nn.Sequential(*layers, nn.Linear(widths[-1], 1)).to(site.baseline_input)
+        return perceptron((site.baseline_input.shape[-1], *self.hidden)).to(site.baseline_input)
 
     def score(self, site: Site, cost: Tensor, control: Any) -> Scored:
         """The term with the prediction subtracted, and the prediction's squared error."""
         assert site.baseline_input is not None  # init has seen to it
-        prediction = control[control_key(site)](site.baseline_input.detach()).squeeze(-1)
+        prediction = part_of(control, site)(site.baseline_input.detach()).squeeze(-1)
         return Scored(_plain(site, cost - prediction.detach()), ((cost - prediction) ** 2).mean())
 
 
 def control_key(site: Site) -> str:
-    """A site's name as a module's key."""
-    return site.name.replace(".", "_")
+    """A site's name as a module's key: no two sites share one, and none is an attribute of the module's own."""
+    return "site_" + site.name.replace("_", "__").replace(".", "_dot_")
+
+
+def part_of(control: Any, site: Site) -> Any:
+    """What is learned or remembered for one site.
+
+    Raises :class:`~pyro_vae.errors.EstimatorError` for a site that the first draw, from which it was made, did not
+    have.
+    """
+    part = getattr(control, control_key(site), None)
+    if part is None:
+        raise EstimatorError(
+            f"There is nothing learned for site '{site.name}': the first draw did not have it, and what an estimator "
+            "learns is made for the sites of the first draw. Where it is in a loop over rows of a plate, write the "
+            "plate as a context (`with pyro.plate(...)`); or use an estimator that learns nothing, such as "
+            "ScoreFunction(baseline='leave-one-out')."
+        )
+    return part
+
+
+def perceptron(widths: Sequence[int]) -> nn.Sequential:
+    """Hidden layers of these widths (the first is the input's) with tanh between them, and one number."""
+    layers = [layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.Tanh())]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
 
 BASELINES: dict[str | None, Baseline] = {

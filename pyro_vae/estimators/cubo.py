@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, check_particles
 from pyro_vae.estimators.score_function import scored_sites
-from pyro_vae.estimators.weights import log_weights, model_path, renyi_bound, scores, shared_frame, unweighted_score
+from pyro_vae.estimators.weights import (
+    log_weights,
+    model_path,
+    normalised,
+    renyi_bound,
+    scores,
+    shared_frame,
+    unweighted_score,
+    weighted,
+)
 from pyro_vae.particles.data import Particles, Pass
 
 
@@ -43,6 +51,7 @@ class CUBO(Estimator):
     not all sites share is subsampled. Source: Dieng, Tran, Ranganath, Paisley, Blei, "Variational Inference via
     chi Upper Bound Minimization", NeurIPS 2017; the score reparameterised as by Tucker et al., ICLR 2019.
 
+    >>> import torch
     >>> from pyro_vae.particles import Factor, Site
     >>> p, q = Factor(torch.tensor([0.0, 1.0])), Factor(torch.zeros(2))
     >>> site = Site("z", torch.zeros(2), log_p=p, log_q=q, log_p_frozen=p, log_q_frozen=q)
@@ -75,19 +84,20 @@ class CUBO(Estimator):
         check_particles(particles, self)
         frame, n, count = shared_frame(particles), float(self.n), particles.num_particles
         log_w = log_weights(particles, frame).detach()
-        weights = torch.softmax(n * log_w, 0)
+        weights = normalised(n * log_w)
         through_samples = log_weights(particles, frame, log_p="log_p_frozen", log_q="log_q_frozen")
-        guide = (1 - n) * (weights * through_samples).sum()
+        guide = (1 - n) * weighted(weights, through_samples)
         scored = scored_sites(particles)
         if scored:
-            above_others = (count * weights - 1) / (count - 1)
+            total = weights.sum(0)  # 1, or 0 where every particle is impossible
+            above_others = (count * weights - total) / (count - 1)
             guide = guide + (1 - n) / n * (above_others * scores(scored, frame)).sum()
         excess = unweighted_score(particles, frame)
         if excess is not None:
-            guide = guide + (weights * excess).sum()
+            guide = guide + weighted(weights, excess)
         return Estimate(
             guide_loss=frame.scale * guide,
-            model_loss=-frame.scale * (torch.softmax(log_w, 0) * model_path(particles, frame)).sum(),
+            model_loss=-frame.scale * weighted(normalised(log_w), model_path(particles, frame)),
             bound=frame.scale * renyi_bound(log_w, 1 - n).sum(),
             upper_bound=True,
         )

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, refuse_sites
 from pyro_vae.estimators.score_function import scored_sites
-from pyro_vae.estimators.weights import log_weights, model_path, renyi_bound, shared_frame, unweighted_score
+from pyro_vae.estimators.weights import (
+    log_weights,
+    model_path,
+    normalised,
+    renyi_bound,
+    shared_frame,
+    unweighted_score,
+    weighted,
+)
 from pyro_vae.particles.data import Particles, Pass
 
 
@@ -47,15 +54,15 @@ class DReG(Estimator):
         refuse_sites(scored_sites(particles), self, "VIMCO()")
         frame = shared_frame(particles)
         log_w = log_weights(particles, frame).detach()
-        weights = torch.softmax(log_w, 0)
+        weights = normalised(log_w)
         through_samples = log_weights(particles, frame, log_p="log_p_frozen", log_q="log_q_frozen")
-        guide = (weights**2 * through_samples).sum()
+        guide = weighted(weights**2, through_samples)
         excess = unweighted_score(particles, frame)
         if excess is not None:
-            guide = guide + (weights * excess).sum()
+            guide = guide + weighted(weights, excess)
         bound = renyi_bound(log_w).sum()
         return Estimate(
             guide_loss=-frame.scale * guide,
-            model_loss=-frame.scale * (weights * model_path(particles, frame)).sum(),
+            model_loss=-frame.scale * weighted(weights, model_path(particles, frame)),
             bound=frame.scale * bound,
         )

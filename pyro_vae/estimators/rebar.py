@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pyro_vae.errors import EstimatorError, OptionError
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, refuse_families
-from pyro_vae.estimators.baselines import Scored, control_key
+from pyro_vae.estimators.baselines import Scored, control_key, part_of
 from pyro_vae.estimators.costs import live_cost_of, sampled_costs
 from pyro_vae.estimators.relaxations import Relaxation, controlled, learning_term, remembered
 from pyro_vae.estimators.score_function import score_estimate, scored_sites
@@ -81,7 +81,7 @@ class REBAR(Estimator):
         refuse_families(scored_sites(particles), self, self.families)
 
         def term(site: Site, cost: Tensor) -> Scored:
-            dials, relaxation = control[control_key(site)], Relaxation.of(site)
+            dials, relaxation = part_of(control, site), Relaxation.of(site)
             gradient = controlled(site, relaxation, cost, lambda z: relaxed_cost(site, relaxation, z, dials))
             return learning_term(site, gradient, dials)
 
@@ -123,14 +123,10 @@ def refuse_unrelaxable(site: Site) -> None:
         relaxation = Relaxation.of(site)
         z = relaxation.conditional.detach().requires_grad_()
         relaxed = site.rerun(relaxation.relaxed(z, z.new_tensor(0.5)), 0.5)
-        corner = relaxation.corner
-        here, there = (site.rerun(at) for at in (corner, 1 - corner if relaxation.binary else corner.roll(1, -1)))
-        if here[site.name].downstream is None:
+        if relaxed[site.name].downstream is None:
             raise _unrelaxable(site, "a branch of the program, most likely", "of what comes after it")
-        for cost, one, other in zip(*map(sampled_costs, (relaxed, here, there)), strict=True):
-            total = cost.total().sum()
-            moves = cost.influenced_by(here[site.name]) and not torch.equal(one.total(), other.total())
-            if moves and not _depends(total, z):
+        for cost in sampled_costs(relaxed):
+            if cost.influenced_by(relaxed[site.name]) and not _depends(cost.total().sum(), z):
                 where = f"of site '{cost.site}' in the {'guide' if cost.kind == 'q' else 'model'}"
                 raise _unrelaxable(site, "an index, a comparison or .long()", where)
 

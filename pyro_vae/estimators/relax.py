@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, refuse_families
-from pyro_vae.estimators.baselines import Scored, control_key
+from pyro_vae.estimators.baselines import Scored, control_key, part_of, perceptron
 from pyro_vae.estimators.costs import sampled_costs
 from pyro_vae.estimators.rebar import dials_of, positive_temperature, refuse_unrelaxable, relaxed_cost
 from pyro_vae.estimators.relaxations import FAMILIES, Relaxation, controlled, learning_term, remembered
@@ -89,19 +88,17 @@ class RELAX(Estimator):
         return nn.ModuleDict(found) if sites else None
 
     def _network(self, site: Site) -> nn.Module:
-        widths = (_input(site, site.canonical["logits"]).shape[-1], *self.hidden)
-        layers = [layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.Tanh())]
-        last = nn.Linear(widths[-1], 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        return nn.Sequential(*layers, last).to(site.canonical["logits"])
+        found = perceptron((_input(site, site.canonical["logits"]).shape[-1], *self.hidden))
+        for start in found[-1].parameters():
+            nn.init.zeros_(start)
+        return found.to(site.canonical["logits"])
 
     def __call__(self, particles: Particles, control: Any = None) -> Estimate:
         """The estimate of K particles."""
         refuse_families(scored_sites(particles), self, self.families)
 
         def term(site: Site, cost: Tensor) -> Scored:
-            parts, relaxation = control[control_key(site)], Relaxation.of(site)
+            parts, relaxation = part_of(control, site), Relaxation.of(site)
 
             def variate(z: Tensor) -> tuple[Tensor, Tensor]:
                 free = parts["network"](_input(site, z)).squeeze(-1).expand(cost.shape)

@@ -32,7 +32,7 @@ class Relaxation:
     def of(cls, site: Site) -> Relaxation:
         """The relaxation of a site's own draw."""
         assert site.noise is not None  # every site of these families has one
-        alpha = site.canonical["logits"].detach().requires_grad_()
+        alpha = finite_logits(site.canonical["logits"]).detach().requires_grad_()
         corner = site.value
         if site.family == "Categorical":
             corner = one_hot(corner, alpha.shape[-1])
@@ -68,6 +68,11 @@ def _gumbels_given(alpha: Tensor, corner: Tensor, noise: Tensor) -> Tensor:
     exponential = torch.log(-torch.log(noise))
     largest = (torch.where(corner > 0.5, exponential, torch.zeros_like(exponential))).sum(-1, keepdim=True) - total
     return -torch.where(corner > 0.5, largest.expand_as(alpha), torch.logaddexp(exponential - alpha, largest))
+
+
+def finite_logits(logits: Tensor) -> Tensor:
+    """Logits with impossible categories (-inf) where the probability is 0 in every dtype, so that 0 x logit is 0."""
+    return logits.clamp(min=-1e4)
 
 
 ControlVariate = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -107,7 +112,7 @@ def learning_term(site: Site, gradient: Tensor, parts: Any) -> Scored:
     The gradient's mean does not depend on the control variate, so its mean square falls with its variance. The average
     of past steps makes the loss a number near 1 whatever the cost's units are.
     """
-    surrogate = (site.canonical["logits"] * gradient.detach()).sum() / len(gradient)
+    surrogate = (finite_logits(site.canonical["logits"]) * gradient.detach()).sum() / len(gradient)
     square = (gradient**2).mean()
     moved = DECAY * parts.square + (1 - DECAY) * torch.stack([square.detach(), torch.ones_like(square)])
     recent = (moved[0] / moved[1]).clamp(min=torch.finfo(square.dtype).tiny)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pyro_vae.errors import EstimatorError
-from pyro_vae.estimators.base import Claims, Estimate, Estimator, check_particles
+from pyro_vae.estimators.base import FINITE, Claims, Estimate, Estimator, check_particles
 from pyro_vae.estimators.baselines import Baseline, NoBaseline, Scored, as_baseline
 from pyro_vae.estimators.costs import Cost, cost_of, sampled_costs
 from pyro_vae.particles.data import Particles, Pass, Site
@@ -95,11 +95,15 @@ def scored_sites(particles: Particles) -> list[Site]:
     found = [site for site in particles.sites.values() if site.log_q is not None and not site.reparameterised]
     for site in found:
         if site.drawn_given:
+            instead = (
+                f"Enumerate '{site.name}' too, with `infer={{'enumerate': 'parallel'}}` in the guide"
+                if site.family in FINITE
+                else "Where it has `rsample`, keep it pathwise (Reparameterized(), ScoreFunction(pathwise=True), "
+                "MeasureValued(pathwise=True))"
+            )
             raise EstimatorError(
                 f"Site '{site.name}' would take its score, but it is drawn for every value of the enumerated site "
-                f"'{site.drawn_given[0]}'. Enumerate '{site.name}' too, with `infer={{'enumerate': 'parallel'}}` in "
-                f"the guide; where it has `rsample`, keep it pathwise (Reparameterized(), "
-                f"ScoreFunction(pathwise=True)); or take the option out of '{site.drawn_given[0]}'."
+                f"'{site.drawn_given[0]}'. {instead}; or take the option out of '{site.drawn_given[0]}'."
             )
     return found
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, check_particles, refuse_sites
 from pyro_vae.estimators.score_function import scored_sites
-from pyro_vae.estimators.weights import log_weights, model_path, renyi_bound, shared_frame
+from pyro_vae.estimators.weights import log_weights, model_path, normalised, renyi_bound, shared_frame, weighted
 from pyro_vae.particles.data import Particles, Pass
 
 
@@ -67,14 +67,17 @@ class TailAdaptive(Estimator):
         weights = tail_adaptive_weights(log_w, self.exponent)
         through_samples = log_weights(particles, frame, log_p="log_p_frozen", log_q="log_q_frozen")
         return Estimate(
-            guide_loss=-frame.scale * (weights * through_samples).sum(),
-            model_loss=-frame.scale * (torch.softmax(log_w, 0) * model_path(particles, frame)).sum(),
+            guide_loss=-frame.scale * weighted(weights, through_samples),
+            model_loss=-frame.scale * weighted(normalised(log_w), model_path(particles, frame)),
             bound=frame.scale * renyi_bound(log_w).sum(),
         )
 
 
 def tail_adaptive_weights(log_w: Tensor, exponent: float = -1.0) -> Tensor:
-    """The share of weights at least as large, to the power ``exponent``, normalised over particles: ``[K, ...]``."""
+    """The share of weights at least as large, to the power ``exponent``, normalised over particles: ``[K, ...]``.
+
+    An impossible particle (-inf) has no derivative to give: its weight is 0.
+    """
     tail = (log_w.unsqueeze(0) >= log_w.unsqueeze(1)).to(log_w.dtype).mean(1)
-    weights = tail**exponent
-    return weights / weights.sum(0, keepdim=True)
+    weights = tail**exponent * ~log_w.isneginf()
+    return weights / weights.sum(0, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)

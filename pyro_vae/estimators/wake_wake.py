@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, check_particles
-from pyro_vae.estimators.weights import log_weights, renyi_bound, shared_frame, weighted_sum
+from pyro_vae.estimators.weights import log_weights, normalised, renyi_bound, shared_frame, weighted_sum
 from pyro_vae.particles.data import Particles, Pass
 
 
@@ -29,6 +28,7 @@ class WakeWake(Estimator):
     not all sites share is subsampled. Source: Bornschein and Bengio, "Reweighted Wake-Sleep", ICLR 2015; Le et al.,
     "Revisiting Reweighted Wake-Sleep", UAI 2019.
 
+    >>> import torch
     >>> from pyro_vae.particles import Factor, Site
     >>> logit = torch.tensor(0.0, requires_grad=True)
     >>> b = torch.tensor([0.0, 1.0])
@@ -56,7 +56,7 @@ class WakeWake(Estimator):
         check_particles(particles, self)
         frame = shared_frame(particles)
         log_w = log_weights(particles, frame).detach()
-        weights, sites = torch.softmax(log_w, 0), particles.sites.values()
+        weights, sites = normalised(log_w), particles.sites.values()
         return Estimate(
             guide_loss=-frame.scale * weighted_sum((site.score for site in sites), frame, weights),
             model_loss=-frame.scale * weighted_sum((site.log_p for site in sites), frame, weights),

@@ -75,9 +75,22 @@ def log_weights(particles: Particles, frame: SharedFrame, log_p: str = "log_p", 
     return torch.stack(terms).sum(0)
 
 
+def normalised(log_w: Tensor) -> Tensor:
+    """Weights that add up to 1 over the particles, ``[K, *shared]``; zeros in a row where every particle is
+    impossible."""
+    impossible = log_w.isneginf().all(0, keepdim=True)
+    return torch.softmax(torch.where(impossible, torch.zeros_like(log_w), log_w), 0) * ~impossible
+
+
+def weighted(weights: Tensor, values: Tensor) -> Tensor:
+    """``weights`` x ``values``, ``[K, *shared]``, summed; an impossible particle has the weight 0 and the log weight
+    -inf, and counts for nothing."""
+    return (weights * torch.where(weights > 0, values, torch.zeros_like(values))).sum()
+
+
 def weighted_sum(factors: Iterable[Factor | None], frame: SharedFrame, weights: Tensor) -> Tensor:
     """The factors summed, times ``weights`` ``[K, *shared]``, summed over particles and rows."""
-    return (weights * torch.stack([frame.rows(factor) for factor in factors if factor is not None]).sum(0)).sum()
+    return weighted(weights, torch.stack([frame.rows(factor) for factor in factors if factor is not None]).sum(0))
 
 
 def scores(sites: Sequence[Site], frame: SharedFrame) -> Tensor:
@@ -125,25 +138,32 @@ def renyi_bound(log_w: Tensor, alpha: float = 0.0) -> Tensor:
 
 def left_out_bounds(log_w: Tensor, alpha: float = 0.0) -> Tensor:
     """The bound with each particle's log-weight replaced by the mean of the others', ``[K, *shared]`` (VIMCO's
-    baseline)."""
+    baseline); where one of them is impossible, by the others' own bound: -inf only where all are."""
     count = log_w.shape[0]
-    others = (log_w.sum(0, keepdim=True) - log_w) / (count - 1)
-    replaced = log_w.unsqueeze(0).expand(count, *log_w.shape).clone()  # [left out, K, *shared]
     index = torch.arange(count, device=log_w.device)
-    replaced[index, index] = others
+    others = log_w[index[:-1] + (index[:-1] >= index[:, None])]  # [left out, K - 1, *shared]
+    mean = others.mean(1)
+    replaced = log_w.unsqueeze(0).expand(count, *log_w.shape).clone()  # [left out, K, *shared]
+    replaced[index, index] = torch.where(mean.isneginf(), renyi_bound(others.transpose(0, 1), alpha), mean)
     return renyi_bound(replaced.transpose(0, 1), alpha)
 
 
 def multi_sample_estimate(particles: Particles, alpha: float = 0.0, log_q: str = "log_q") -> Estimate:
     """A K-sample bound, differentiated through its weights, with VIMCO's score terms for sites without a pathwise
-    derivative."""
+    derivative.
+
+    A row where all particles are impossible has the bound -inf, and no gradient. A particle whose fellows all are has
+    no score term: its gradient is unbiased for the bound given that one of the others is possible.
+    """
     frame = shared_frame(particles)
     log_w = log_weights(particles, frame)
     value = renyi_bound(log_w.detach(), alpha)
     live = log_w if log_q == "log_q" else log_weights(particles, frame, log_q=log_q)
-    surrogate = renyi_bound(live, alpha).sum()
+    impossible = value.isneginf()
+    surrogate = renyi_bound(torch.where(impossible, torch.zeros_like(live), live), alpha).sum()
     scored = scored_sites(particles)
     if scored:
         baseline = left_out_bounds(log_w.detach(), alpha) if particles.num_particles > 1 else torch.zeros_like(log_w)
-        surrogate = surrogate + (scores(scored, frame) * (value - baseline)).sum()
+        advantage = torch.where(impossible | baseline.isneginf(), torch.zeros_like(log_w), value - baseline)
+        surrogate = surrogate + (scores(scored, frame) * advantage).sum()
     return Estimate(-frame.scale * surrogate, frame.scale * value.sum())

@@ -17,6 +17,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from pyro_vae.errors import EstimatorError
+from pyro_vae.estimators.relaxations import finite_logits
 from pyro_vae.particles.data import Particles, Site, with_fields
 from pyro_vae.particles.families import canonical_parameters, family, uniform_noise, unwrapped
 from pyro_vae.particles.handlers import is_delta
@@ -137,5 +138,5 @@ class _LinearScore:
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The mean of the categories' log-probabilities, weighted by ``value``."""
-        weighted = (value * unwrapped(self._fn).logits).sum(-1)
+        weighted = (value * finite_logits(unwrapped(self._fn).logits)).sum(-1)
         return weighted.flatten(weighted.dim() - self._fn.event_dim + 1).sum(-1) if self._fn.event_dim > 1 else weighted

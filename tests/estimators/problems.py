@@ -191,7 +191,7 @@ def _log_joint(bits: Tensor, theta: Tensor) -> Tensor:
 
 def _bernoulli_draw(p: dict[str, Tensor], K: int, passes: frozenset[Pass], again: Again = FIRST) -> Particles:
     plate = (Plate("bits", 3, 3),)
-    z = _latent("z", Bernoulli(logits=p["logits"]), K, passes, torch.zeros_like, plate, again=again)
+    z = _latent("z", Bernoulli(logits=p["logits"]), K, passes, lambda value: 0.0 * value, plate, again=again)
     x = Site("x", torch.zeros(()), log_p=Factor(_log_joint(z.value, p["theta"])), observed=True)
     table = Particles({"z": z, "x": x}, K)
     return _with_reruns(table, passes, {"z": ""}, lambda count, again: _bernoulli_draw(p, count, frozenset(), again))
@@ -265,7 +265,7 @@ def _one_hot_draw(p: dict[str, Tensor], K: int, passes: frozenset[Pass], again: 
     q = OneHotCategorical(logits=p["logits"] + _OFFSETS.to(p["logits"]))
     c = _latent("c", q, K, passes, lambda value: (value * _PRIOR.to(value)).sum(-1), _ROWS, again=again)
     bit = Bernoulli(logits=(c.value * p["slopes"]).sum(-1))
-    b = _latent("b", bit, K, passes, lambda value: math.log(0.5) * torch.ones_like(value), _ROWS, again=again)
+    b = _latent("b", bit, K, passes, lambda value: math.log(0.5) + 0.0 * value, _ROWS, again=again)
     x = Site("x", _X, log_p=Factor(_one_hot_terms(p["theta"], c.value, b.value), _ROWS), observed=True)
     table = Particles({"c": c, "b": b, "x": x}, K)
     below = {"c": "b", "b": ""}

@@ -83,9 +83,9 @@ def test_the_moving_average_is_corrected_for_its_start():
     for step in range(3):  # whatever the step, the average of a constant cost is that cost
         for name, value in estimator(particles, control).control_state.items():
             dict(control.named_buffers())[name].copy_(value)
-        total, weight = control.b.tolist()
+        total, weight = control.site_b.tolist()
         assert total / weight == pytest.approx(cost), step
-    assert control.state_dict().keys() == {"b"}
+    assert control.state_dict().keys() == {"site_b"}
 
 
 def _batch_model(x):
@@ -112,7 +112,7 @@ def test_p6_a_smaller_last_batch_is_no_trouble():
     svi = SVI(_batch_model, guide, pyro.optim.Adam({"lr": 0.01}), loss=elbo)
     losses = [svi.step(batch) for batch in BATCHES]
     assert torch.isfinite(torch.tensor(losses)).all()
-    assert elbo.control.z.shape == (2,)
+    assert elbo.control.site_z.shape == (2,)
     pyro.clear_param_store()
     theirs = SVI(
         _batch_model,

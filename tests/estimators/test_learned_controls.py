@@ -13,8 +13,9 @@ from torch import Tensor
 
 from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import EstimatorError, OptionError
-from pyro_vae.estimators import ARM, REBAR, RELAX, DisARM, Estimator, ScoreFunction
+from pyro_vae.estimators import ARM, REBAR, RELAX, DisARM, Estimator, Network, ScoreFunction
 from pyro_vae.estimators.base import refuse_families
+from pyro_vae.estimators.baselines import control_key
 from pyro_vae.particles import Factor, Particles, Site
 
 
@@ -102,8 +103,8 @@ def test_rebar_learns_its_scale_and_temperature_and_its_variance_falls():
     for _ in range(300):
         _learn(estimator, _draw(logit, target=-1.0), control, optimizer)
     assert _variance(estimator, logit, control, -1.0) < 0.1 * before
-    assert control.b["scale"].item() == pytest.approx(1.0, abs=0.2)
-    assert abs(control.b["log_temperature"].item() - math.log(0.5)) > 0.1
+    assert control.site_b["scale"].item() == pytest.approx(1.0, abs=0.2)
+    assert abs(control.site_b["log_temperature"].item() - math.log(0.5)) > 0.1
 
 
 def test_the_control_loss_moves_only_what_the_control_variate_learns():
@@ -123,6 +124,34 @@ def test_the_control_loss_moves_only_what_the_control_variate_learns():
 def _indexing_model():
     b = pyro.sample("b", dist.Bernoulli(0.4))
     pyro.sample("x", dist.Normal(torch.tensor([0.0, 1.0])[b.long()], 1.0), obs=torch.tensor(0.3))
+
+
+def _even_model():
+    """The same under flipping both bits, so that no flip shows that it depends on them."""
+    b = torch.stack([pyro.sample(f"b{i}", dist.Bernoulli(0.4)) for i in range(2)])
+    pyro.factor("f", torch.tensor([0.0, 2.0])[(b[0] - b[1]).abs().round().long()])
+
+
+def _even_guide():
+    for i in range(2):
+        pyro.sample(f"b{i}", dist.Bernoulli(logits=pyro.param(f"logit{i}", lambda: torch.tensor(0.3))))
+
+
+def _even_row_model():
+    b = pyro.sample("b", dist.Bernoulli(torch.full((2,), 0.4)).to_event(1))
+    pyro.factor("f", torch.tensor([0.0, 2.0])[(b[..., 0] - b[..., 1]).abs().round().long()])
+
+
+def _even_row_guide():
+    logits = pyro.param("logits", lambda: torch.tensor([0.3, -0.2]))
+    pyro.sample("b", dist.Bernoulli(logits=logits).to_event(1))
+
+
+@pytest.mark.parametrize("estimator", [REBAR(), RELAX()], ids=str)
+@pytest.mark.parametrize(("model", "guide"), [(_even_model, _even_guide), (_even_row_model, _even_row_guide)])
+def test_an_index_that_is_even_in_the_bits_is_found_too(estimator, model, guide):
+    with pytest.raises(EstimatorError, match=r"'b0?' cannot be relaxed.*site 'f' in the model"):
+        TraceELBO(estimator, num_particles=3).differentiable_loss(model, guide)
 
 
 def _bit_guide():
@@ -161,6 +190,54 @@ def test_a_site_that_cannot_be_run_again_is_named():
     site = Site("b", torch.zeros(2), log_q=Factor(torch.zeros(2)), reparameterised=False, family="Bernoulli")
     with pytest.raises(EstimatorError, match=r"'b' \(Bernoulli\), which cannot be done"):
         refuse_families([site], DisARM(), ("Bernoulli",))
+
+
+# -- the sites of a control --------------------------------------------------------------------------------------------
+
+ODD_NAMES = ("a.b", "a_b", "a_dot_b", "a._b", "a_.b", "values", "keys", "type")
+
+
+@pytest.mark.parametrize("estimator", [REBAR(), RELAX((4,)), ScoreFunction("moving-average")], ids=str)
+def test_every_name_has_a_key_of_its_own(estimator):
+    def model():
+        for name in ODD_NAMES:
+            pyro.sample(name, dist.Bernoulli(0.4))
+
+    def guide():
+        for index, name in enumerate(ODD_NAMES):
+            pyro.sample(name, dist.Bernoulli(logits=pyro.param(f"logit{index}", lambda: torch.tensor(0.3))))
+
+    elbo = TraceELBO(estimator, num_particles=2)
+    assert math.isfinite(elbo.differentiable_loss(model, guide).item())
+    assert len({control_key(Site(name, torch.zeros(()))) for name in ODD_NAMES}) == len(ODD_NAMES)
+    children = elbo.control._modules or elbo.control._buffers
+    assert len(children) == len(ODD_NAMES)
+
+
+@pytest.mark.parametrize(
+    "estimator", [REBAR(), RELAX((4,)), ScoreFunction("moving-average"), ScoreFunction(Network((4,)))], ids=str
+)
+def test_a_site_that_the_first_draw_did_not_have_is_named(estimator):
+    """The loop takes other rows in the second step than in the first."""
+    taken = [0, 1]
+
+    def rows():
+        return (f"z{i}" for i in taken)
+
+    def model():
+        for name in rows():
+            pyro.sample(name, dist.Bernoulli(0.4))
+
+    def guide():
+        logit = pyro.param("logit", lambda: torch.tensor(0.3))
+        for name in rows():
+            pyro.sample(name, dist.Bernoulli(logits=logit), infer={"baseline_input": torch.ones(1)})
+
+    elbo = TraceELBO(estimator, num_particles=2)
+    elbo.differentiable_loss(model, guide)
+    taken[1] = 2
+    with pytest.raises(EstimatorError, match=r"site 'z2': the first draw did not have it.*pyro\.plate.*leave-one-out"):
+        elbo.differentiable_loss(model, guide)
 
 
 @pytest.mark.parametrize(
