@@ -21,6 +21,8 @@ from pyro_vae.particles.data import Particles
 from pyro_vae.particles.plan import Plan, plan_pair
 from pyro_vae.particles.tracing import draw
 
+_CONTROL = "estimator_control"  # its name in the param store
+
 
 class _LossModule(ELBOModule):
     """Pyro's module of a loss, with what the estimator learns among its children."""
@@ -40,6 +42,17 @@ class _LossModule(ELBOModule):
         return loss
 
 
+class _Learnt(nn.Module):
+    """What an estimator has learned: in one place for an objective and its unweighted twin, and copied as a module."""
+
+    control: nn.Module | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_module("control", None)
+        self.started = False
+
+
 class TraceELBO(pyro.infer.ELBO):
     r"""A variational objective with the gradient estimator of your choice.
 
@@ -57,10 +70,11 @@ class TraceELBO(pyro.infer.ELBO):
         vectorize: None finds out whether all K can share one run of guide and model; True insists; False runs them
             one by one.
         beta: what the latents' terms (their log p, log q, KL, entropy) are multiplied by, as under ``poutine.scale``:
-            above 1 for a beta-VAE.
+            above 1 for a beta-VAE. What :class:`~pyro_vae.WakeSleep`'s guide learns asleep is not weighted.
         annealing: :class:`~pyro_vae.LinearAnnealing` or :class:`~pyro_vae.CyclicalAnnealing`, a factor on ``beta``
             that changes with the number of gradients taken. The count is the objective's own.
-        free_bits: nats below which a latent's KL counts as that many and gives no gradient.
+        free_bits: nats below which a latent's KL counts as that many and gives no gradient. The KL is a mean over rows,
+            and rows that are masked out count as 0 in it: give the threshold times the share of rows that are there.
 
     With any of the last three, ``bound`` and the loss are the value of the weighted objective, a bound no longer;
     :meth:`unweighted` gives the objective without them.
@@ -100,8 +114,7 @@ class TraceELBO(pyro.infer.ELBO):
         self.vectorize = vectorize
         weighting = Weighting(beta, annealing, free_bits)
         self.weighting = None if (beta, annealing, free_bits) == (1.0, None, None) else weighting
-        self.control: nn.Module | None = None
-        self._started = False
+        self._learnt = _Learnt()
         self._planned: tuple[Callable, Callable, Plan] | None = None
 
     def __call__(self, model: Callable, guide: Callable) -> ELBOModule:
@@ -113,6 +126,15 @@ class TraceELBO(pyro.infer.ELBO):
 
     def __repr__(self) -> str:
         return f"TraceELBO({self.estimator}, num_particles={self.num_particles})"
+
+    @property
+    def control(self) -> nn.Module | None:
+        """What the estimator learns or remembers; None before the first draw, and where it is nothing."""
+        return self._learnt.control
+
+    @control.setter
+    def control(self, control: nn.Module | None) -> None:
+        self._learnt.control = control
 
     def unweighted(self) -> TraceELBO:
         """The same objective, with what it has learned, at ``beta`` 1 and without free bits."""
@@ -163,10 +185,10 @@ class TraceELBO(pyro.infer.ELBO):
 
     def _start(self, particles: Particles) -> nn.Module | None:
         """What the estimator learns or remembers, made at the first draw and known to the param store."""
-        if not self._started:
-            self.control, self._started = self.estimator.init(particles), True
+        if not self._learnt.started:
+            self.control, self._learnt.started = self.estimator.init(particles), True
         if self.control is not None and any(True for _ in self.control.parameters()):
-            pyro.module("estimator_control", self.control)
+            _register(self.control)
         return self.control
 
     def differentiable_loss(self, model: Callable, guide: Callable, *args: Any, **kwargs: Any) -> Tensor:
@@ -190,3 +212,15 @@ class TraceELBO(pyro.infer.ELBO):
         guide_trace = pyro.poutine.trace(guide).get_trace(*args, **kwargs)
         model_trace = pyro.poutine.trace(pyro.poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
         return model_trace, guide_trace
+
+
+def _register(control: nn.Module) -> None:
+    """Put the control's own parameters in the param store. Those of another objective are taken out: under the same
+    names the store would keep them, and this one would never learn."""
+    store = pyro.get_param_store()
+    own = {f"{_CONTROL}$$${name}": parameter for name, parameter in control.named_parameters()}
+    kept = {name: leaf for name, leaf in store.named_parameters() if name.startswith(f"{_CONTROL}$$$")}
+    if any(own.get(name) is not leaf for name, leaf in kept.items()):
+        for name in kept:
+            del store[name]
+    pyro.module(_CONTROL, control)

@@ -9,6 +9,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro.infer import SVI
 from torch import Tensor
 
 from pyro_vae.elbo import TraceELBO
@@ -238,6 +239,33 @@ def test_a_site_that_the_first_draw_did_not_have_is_named(estimator):
     taken[1] = 2
     with pytest.raises(EstimatorError, match=r"site 'z2': the first draw did not have it.*pyro\.plate.*leave-one-out"):
         elbo.differentiable_loss(model, guide)
+
+
+def _plain_model():
+    b = pyro.sample("b", dist.Bernoulli(0.4))
+    pyro.factor("f", 2 * (b - 0.3) ** 2)
+
+
+def test_two_objectives_in_one_param_store_both_learn():
+    objectives = [TraceELBO(REBAR(), num_particles=4) for _ in range(2)]
+    svis = [SVI(_plain_model, _bit_guide, pyro.optim.Adam({"lr": 0.01}), loss=elbo) for elbo in objectives]
+    pyro.set_rng_seed(0)
+    for _ in range(2):
+        for elbo, svi in zip(objectives, svis, strict=True):
+            before = None if elbo.control is None else elbo.control.site_b["scale"].item()
+            svi.step()
+            if before is not None:
+                assert elbo.control.site_b["scale"].item() != before
+
+
+def test_an_unweighted_copy_made_before_the_first_draw_learns_what_its_original_learns():
+    elbo = TraceELBO(REBAR(), num_particles=4, beta=2.0)
+    plain = elbo.unweighted()
+    elbo.differentiable_loss(_plain_model, _bit_guide)
+    assert plain.control is elbo.control is not None
+    plain.differentiable_loss(_plain_model, _bit_guide)
+    assert plain.control is elbo.control
+    assert plain._learnt is not TraceELBO(REBAR())._learnt
 
 
 @pytest.mark.parametrize(
