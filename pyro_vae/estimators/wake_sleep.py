@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pyro_vae.errors import EstimatorError, OptionError
 from pyro_vae.estimators.base import Claims, Estimate, Estimator, check_particles
-from pyro_vae.estimators.weights import log_weights, renyi_bound, shared_frame, weighted_sum
+from pyro_vae.estimators.weights import log_weights, normalised, renyi_bound, shared_frame, weighted_sum
 from pyro_vae.particles.data import Dream, Particles, Pass
 
 
@@ -22,8 +22,10 @@ class WakeSleep(Estimator):
               \qquad \nabla_\theta \approx \sum_k \tilde w_k \nabla_\theta \log p_\theta(x, z_k)
 
     The guide's gradient is unbiased for :math:`\mathbb E_{p(z, x)}[-\log q(z \mid x)]`, whatever the data are: it is
-    for *amortised* guides, which compute q(z | x) from x. ``bound`` is the K-sample importance-weighted bound of the
-    real data, of which the model's gradient is an unbiased estimate.
+    for *amortised* guides, which compute q(z | x) from x. A model that computes a density from the *observed* data
+    (teacher forcing: each word is predicted from the real word before it) is dreamt wrongly, for the real data stand
+    where the dreamt ones belong. ``bound`` is the K-sample importance-weighted bound of the real data, of which the
+    model's gradient is an unbiased estimate.
 
     Args:
         observed: ``{site: argument}``, the argument of the guide that takes the place of each observed site of the
@@ -41,27 +43,31 @@ class WakeSleep(Estimator):
     WakeSleep(observed=None, insomnia=0.0, dreams=1)
     """
 
-    observed: Mapping[str, str] | None = None
+    observed: Mapping[str, str] | tuple[tuple[str, str], ...] | None = None
     insomnia: float = 0.0
     dreams: int = 1
 
     claims = Claims(unbiased=False, shift_invariant=True)
 
     def __post_init__(self) -> None:
-        share = self.insomnia
-        if self.observed is not None and not (isinstance(self.observed, Mapping) and self.observed):
-            raise OptionError(
-                f"WakeSleep(observed={self.observed!r}): expected {{site: argument}}, such as {{'x': 'x'}}."
-            )
+        share, observed = self.insomnia, self.observed
+        if observed is not None and not (isinstance(observed, (Mapping, tuple)) and observed):
+            raise OptionError(f"WakeSleep(observed={observed!r}): expected {{site: argument}}, such as {{'x': 'x'}}.")
+        if isinstance(observed, Mapping):  # kept as pairs, so that the estimator can be hashed
+            object.__setattr__(self, "observed", tuple(sorted(observed.items())))
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
             raise OptionError(f"WakeSleep(insomnia={share!r}): expected a number from 0 (asleep) to 1 (awake).")
         if isinstance(self.dreams, bool) or not isinstance(self.dreams, int) or self.dreams < 1:
             raise OptionError(f"WakeSleep(dreams={self.dreams!r}): expected a whole number above 0.")
 
+    def __repr__(self) -> str:
+        observed = None if self.observed is None else dict(self.observed)
+        return f"WakeSleep({observed=}, insomnia={self.insomnia!r}, dreams={self.dreams!r})"
+
     @property
     def passes(self) -> frozenset[Pass | Dream]:
         """Values are stopped; dreams, unless the guide never sleeps."""
-        observed = None if self.observed is None else tuple(self.observed.items())
+        observed = None if self.observed is None else tuple(dict(self.observed).items())
         asleep = {Dream(observed, self.dreams)} if self.insomnia < 1 else set()
         return frozenset({Pass.SCORE, *asleep})
 
@@ -75,7 +81,7 @@ class WakeSleep(Estimator):
         check_particles(particles, self)
         frame, sites = shared_frame(particles), particles.sites.values()
         log_w = log_weights(particles, frame).detach()
-        weights = torch.softmax(log_w, 0)
+        weights = normalised(log_w)
         guide = torch.zeros_like(log_w.sum())
         if self.insomnia > 0:
             awake = weighted_sum((site.score for site in sites), frame, weights)

@@ -35,7 +35,7 @@ def add_dreams(particles: Particles, model: Callable, guide: Callable, setting: 
             dreamt = run_pair(model, None, setting, draw_observations=True)
         rows.append(_scored(guide, dreamt, setting, dream))
     fields = {}
-    for name in rows[0].keys() | rows[-1].keys():
+    for name in {name for row in rows for name in row}:
         if name not in particles.sites or any(name not in row for row in rows):
             raise EstimatorError(
                 f"Site '{name}' is in some runs of the guide and not in others: dreams need a guide whose sites do not "

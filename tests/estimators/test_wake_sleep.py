@@ -4,6 +4,7 @@ dreamt."""
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pyro
 import pyro.distributions as dist
@@ -213,6 +214,34 @@ def test_arguments_may_come_by_position_by_name_or_in_a_dict():
     elbo = TraceELBO(WakeSleep(), num_particles=2)
     assert elbo.particles(plain, looking, x=torch.tensor(0.4))["z"].log_q_dreamt is not None
     assert elbo.particles(plain, any_guide, x=torch.tensor(0.4))["z"].log_q_dreamt is not None
+
+
+def test_it_can_be_hashed_and_shows_its_mapping():
+    one, other = WakeSleep({"x": "a", "y": "b"}), WakeSleep({"y": "b", "x": "a"})
+    assert len({one, other, replace(one, dreams=2), replace(other, dreams=2)}) == 2
+    assert repr(one) == "WakeSleep(observed={'x': 'a', 'y': 'b'}, insomnia=0.0, dreams=1)"
+    assert eval(repr(one)) == one
+
+
+def test_a_site_that_only_a_middle_dream_had_is_named():
+    runs = itertools.count()
+
+    def changing(x):
+        loc = pyro.param("loc", lambda: torch.tensor(0.0)) + x.mean()
+        pyro.sample("z", dist.Normal(loc, 1.0))
+        if next(runs) == asleep + 1:  # the second of three dreams
+            pyro.sample("more", dist.Normal(loc, 1.0))
+
+    def model(x):
+        pyro.sample("z", dist.Normal(0.0, 1.0))
+        pyro.sample("x", dist.Normal(0.0, 1.0), obs=x)
+
+    asleep, x = -10, torch.tensor(0.4)
+    elbo = TraceELBO(WakeSleep(dreams=3), num_particles=2)
+    elbo.loss(model, changing, x)
+    asleep = next(runs) + 2  # one run awake comes first
+    with pytest.raises(EstimatorError, match=r"'more' is in some runs of the guide and not in others"):
+        elbo.loss(model, changing, x)
 
 
 @pytest.mark.parametrize(
