@@ -17,19 +17,21 @@ Held = Mapping[tuple[str, ...], Tensor]  # by the names of a latent's sites, whe
 
 def below_free_bits(particles: Particles, nats: float) -> Held:
     """Which latents have a KL below ``nats``, averaged over particles and over the rows of their plates."""
-    return {_names(latent): _divergence(latent, _common(latent)).mean() < nats for latent in latents(particles)}
+    return {_names(latent): _below(latent, nats) for latent in latents(particles)}
 
 
 def with_free_bits(particles: Particles, nats: float, held: Held) -> Particles:
     r"""The table with :math:`\max(\lambda, \mathrm{KL}_i)` in place of every latent's KL, :math:`\lambda` = ``nats``.
 
-    All terms of a latent that is ``held`` become constants that add up to :math:`-\lambda` per row. What a site was
-    drawn from keeps its score, so that other terms still reach a discrete site. Source: Kingma et al., "Improving
+    A latent that is not among ``held`` is judged by its own KL in this table. All terms of a latent that is held become
+    constants that add up to :math:`-\lambda` per row. What a site was drawn from keeps its score, so that other terms
+    still reach a discrete site. Source: Kingma et al., "Improving
     Variational Inference with Inverse Autoregressive Flow", NeurIPS 2016.
     """
     fields: dict[str, dict[str, Any]] = {}
     for latent in latents(particles):
-        fields.update(_constants(latent, nats, held[_names(latent)]))
+        below = held.get(_names(latent))  # None: another run of programs whose sites depend on values
+        fields.update(_constants(latent, nats, _below(latent, nats) if below is None else below))
     return with_fields(particles, fields)
 
 
@@ -56,6 +58,10 @@ def latents(particles: Particles) -> Iterator[tuple[Site, ...]]:
     if any(site.deterministic for site in made) and any(not site.deterministic for site in made):
         yield tuple(made)
     yield from ((site,) for site in rest if site not in made and site.log_p is not None)
+
+
+def _below(latent: Sequence[Site], nats: float) -> Tensor:
+    return _divergence(latent, _common(latent)).mean() < nats
 
 
 def _names(latent: Sequence[Site]) -> tuple[str, ...]:

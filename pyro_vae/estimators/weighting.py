@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pyro_vae.errors import OptionError
+from pyro_vae.errors import EstimatorError, OptionError
 from pyro_vae.estimators.annealing import Annealing, CyclicalAnnealing, LinearAnnealing
 from pyro_vae.estimators.free_bits import below_free_bits, with_free_bits
 from pyro_vae.particles.data import FACTORS, Particles, Rerun, with_fields
@@ -21,6 +21,11 @@ from pyro_vae.particles.data import FACTORS, Particles, Rerun, with_fields
 
 class Weighting(nn.Module):
     """The latents' terms times beta, and no less than ``free_bits``. ``step`` counts the gradients taken (int64).
+
+    A latent's KL is compared with ``free_bits`` as a mean over all rows of its plates. A row that is masked out
+    (padding) has a KL of 0 and pulls the mean down: to hold the others to a threshold, give it times their share of the
+    rows. Raises :class:`~pyro_vae.errors.EstimatorError` naming a latent whose log p is part of a sum over a site that
+    the model enumerates: it cannot be weighted alone.
 
     The counter is a buffer: saved with checkpoints and in a module's ``state_dict``, carried through a compiled step.
     """
@@ -47,6 +52,7 @@ class Weighting(nn.Module):
 
     def forward(self, particles: Particles) -> Particles:
         """The table with the weights of this step; the same table where there is nothing to weight."""
+        _refuse_merged(particles)
         beta = self.beta if self.annealing is None else self.beta * self.annealing(self.step)
         held = None if self.free_bits is None else below_free_bits(particles, float(self.free_bits))
 
@@ -116,6 +122,16 @@ def scale_latents(particles: Particles, beta: Tensor | float) -> Particles:
         for site in particles.latent
     }
     return with_fields(particles, fields)
+
+
+def _refuse_merged(particles: Particles) -> None:
+    for site in particles.latent:
+        if site.log_p is None and site.log_q is not None and not site.auxiliary and not site.enumerated:
+            raise EstimatorError(
+                f"Site '{site.name}' cannot be weighted: its prior is part of a sum over a site that the model "
+                "enumerates, so beta, annealing and free_bits would reach its log q alone. Enumerate that other site "
+                "in the guide, with `infer={'enumerate': 'parallel'}`, or leave these options out."
+            )
 
 
 def _check(name: str, value: Any, such_as: str) -> None:

@@ -14,6 +14,7 @@ from torch.distributions import Bernoulli
 from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import EstimatorError, ModelError, OptionError
 from pyro_vae.estimators import MovingAverage, Network, ScoreFunction
+from pyro_vae.estimators.score_function import scored_sites
 from pyro_vae.particles import Factor, Particles, Site
 
 STATES = torch.tensor([0.0, 1.0], dtype=torch.float64)
@@ -147,6 +148,21 @@ def test_a_network_learns_beside_the_guide_in_svi_and_in_a_torch_loop():
     loss(BATCHES[0])
     names = {name for name, _ in loss.named_parameters()}
     assert any(name.startswith("control.") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ("Bernoulli", r"enumerated site 'b'\. Enumerate 'z' too"),
+        ("Normal", r"enumerated site 'b'\. Where it has `rsample`.*MeasureValued\(pathwise=True\).*out of 'b'"),
+    ],
+)
+def test_a_site_below_an_enumerated_one_is_told_what_its_family_allows(family, said):
+    log_q = Factor(torch.zeros(2))
+    site = Site("z", torch.zeros(2), log_q=log_q, reparameterised=False, drawn_given=("b",), family=family)
+    with pytest.raises(EstimatorError, match=said) as caught:
+        scored_sites(Particles({"z": site}, 2))
+    assert ("Enumerate 'z'" in str(caught.value)) is (family == "Bernoulli")
 
 
 def test_a_network_without_input_says_how_to_give_one():

@@ -125,7 +125,9 @@ def test_looped_particles_give_the_same_estimate_as_vectorised_ones(estimator, n
     ids=["Gamma", "Beta", "Dirichlet"],
 )
 def test_implicit_reparameterisation_has_the_exact_gradient(family, start):
-    """The guide's KL from another member of its family is known: 100 estimates of 2000 particles, 5 standard errors."""
+    """The guide's KL from another member of its family is known: 100 estimates of 2000 particles, 5 standard errors:
+    a t with 99 degrees of freedom, budget 3e-6 per number. The seed is fixed."""
+    pyro.set_rng_seed(0)
     prior = family(torch.ones(len(start)) * 1.2)
 
     def model():

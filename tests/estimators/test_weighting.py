@@ -11,16 +11,45 @@ from pyro.poutine.messenger import Messenger
 
 from pyro_vae import AnalyticKL, ClosedFormEntropy, CyclicalAnnealing, LinearAnnealing, TraceELBO
 from pyro_vae.errors import EstimatorError, OptionError
+from pyro_vae.estimators.free_bits import with_free_bits
 from pyro_vae.estimators.names import BY_NAME
-from pyro_vae.estimators.score_function import scored_sites
 from pyro_vae.estimators.weighting import Weighting
-from pyro_vae.particles import Pass, draw
+from pyro_vae.particles import Factor, Particles, Pass, Site, draw
 from tests.pairs import PAIRS, X5, gradients
 
-FROZEN = {Pass.FROZEN_GUIDE, Pass.FROZEN_MODEL}
-NAMES = ("params", "mixed", "AutoNormal", "discrete chain")
-TABLE = [(name, pair) for name in BY_NAME for pair in PAIRS if pair.name in NAMES]
-every_estimator = pytest.mark.parametrize(("name", "pair"), TABLE, ids=lambda item: str(getattr(item, "name", item)))
+CONTINUOUS, DISCRETE = ("params", "AutoNormal"), ("mixed", "discrete chain")
+EVERY = [(name, pair) for name in BY_NAME for pair in PAIRS if pair.name in (*CONTINUOUS, *DISCRETE)]
+# what an estimator refuses, and how it says so
+REFUSED = {
+    **{
+        (name, pair): "needs reparameterised sites"
+        for name in ("reparameterized", "sticking-the-landing", "dreg", "tail-adaptive")
+        for pair in DISCRETE
+    },
+    ("wake-sleep", "params"): "ignores its argument 'x'",
+    ("wake-sleep", "AutoNormal"): "AutoNormal is an automatic guide",
+    ("wake-sleep", "discrete chain"): "'x' is dreamt with shape",
+}
+TABLE = [(name, pair) for name, pair in EVERY if (name, pair.name) not in REFUSED]
+# where the gradient is that of the plain terms: not those that read frozen ones, not the wake phases, and not those
+# whose score terms feel a constant
+ALONE = ("score-function:leave-one-out", "score-function:optimal", "vimco", "arm", "disarm", "measure-valued")
+ALONE_IF_CONTINUOUS = (
+    *ALONE,
+    *("reparameterized", "analytic-kl", "closed-form-entropy", "iwae", "renyi", "rebar", "relax", "relax:free"),
+)
+
+
+def over(table):
+    """Parameters for (name, pair) of a table."""
+    return pytest.mark.parametrize(("name", "pair"), table, ids=lambda item: str(getattr(item, "name", item)))
+
+
+@over([(name, pair) for name, pair in EVERY if (name, pair.name) in REFUSED])
+def test_what_an_estimator_refuses_it_refuses_with_its_own_words(name, pair):
+    model, guide, args = pair.make()
+    with pytest.raises(EstimatorError, match=REFUSED[name, pair.name]):
+        TraceELBO(name, num_particles=4, beta=2.5).loss(model, guide, *args)
 
 
 class ScaledLatents(Messenger):
@@ -36,15 +65,9 @@ class ScaledLatents(Messenger):
 
 
 def estimate(elbo, model, guide, args, seed=3):
-    """(bound, gradients) of one step; a pair that the estimator refuses is none of this test's business."""
-    store = pyro.get_param_store()
-    for name in [name for name in store if name.startswith("estimator_control$$$")]:
-        del store[name]  # another objective's
+    """(bound, gradients) of one step."""
     pyro.set_rng_seed(seed)
-    try:
-        elbo.loss(model, guide, *args)
-    except (EstimatorError, ValueError) as error:
-        pytest.skip(str(error))
+    elbo.loss(model, guide, *args)
     gradients()
     pyro.set_rng_seed(seed)
     with torch.enable_grad():
@@ -59,10 +82,8 @@ def same(one, other):
         torch.testing.assert_close(other[name], expected, rtol=1e-4, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
 
 
-@every_estimator
+@over([(name, pair) for name, pair in TABLE if name != "wake-sleep"])  # whose guide is fitted to dreams
 def test_beta_is_a_scale_on_the_latents_in_guide_and_model(name, pair):
-    if name == "wake-sleep":
-        pytest.skip("what is fitted to dreams is not weighted")
     model, guide, args = pair.make()
     bound, grads = estimate(TraceELBO(name, num_particles=4, beta=2.5), model, guide, args)
     scaled = ScaledLatents(2.5)
@@ -71,34 +92,50 @@ def test_beta_is_a_scale_on_the_latents_in_guide_and_model(name, pair):
     same(expected_grads, grads)
 
 
-@every_estimator
-def test_beta_one_free_bits_zero_and_finished_annealing_change_nothing(name, pair):
+@over(TABLE)
+def test_beta_one_and_finished_annealing_change_nothing(name, pair):
     model, guide, args = pair.make()
-    plain = estimate(TraceELBO(name, num_particles=100), model, guide, args)
-    for options in ({"beta": 1.0}, {"annealing": LinearAnnealing(5, start=1.0)}, {"free_bits": 0.0}):
-        bound, grads = estimate(TraceELBO(name, num_particles=100, **options), model, guide, args)
-        held = "free_bits" in options and pair.name != "params"  # a small KL that is sampled may come out below 0
-        if not held:
-            assert bound == pytest.approx(plain[0], rel=1e-5)
-            same(plain[1], grads)
+    plain = estimate(TraceELBO(name, num_particles=20), model, guide, args)
+    for options in ({"beta": 1.0}, {"annealing": LinearAnnealing(5, start=1.0)}):
+        bound, grads = estimate(TraceELBO(name, num_particles=20, **options), model, guide, args)
+        assert bound == pytest.approx(plain[0], rel=1e-5)
+        same(plain[1], grads)
     assert TraceELBO(name, beta=1.0).weighting is None
 
 
-@every_estimator
-def test_far_below_its_free_bits_a_latent_gives_the_gradient_of_the_other_terms_alone(name, pair):
-    """As at beta 0, where the latents' terms are gone: only the bound differs, by a constant."""
+@over([(name, pair) for name, pair in TABLE if pair.name == "params"])
+def test_free_bits_of_zero_change_nothing_where_the_kl_is_above(name, pair):
+    """The KL is .11; its mean over 100 draws has a standard error of .036, and seed 3 is one that leaves it above 0.
+    (Of the other pairs some latents have a smaller KL.)"""
     model, guide, args = pair.make()
-    estimator = BY_NAME[name]
-    free = TraceELBO(name, num_particles=4, free_bits=300.0)
-    bound, grads = estimate(free, model, guide, args)
-    none = TraceELBO(name, num_particles=4, beta=0.0)
-    bound_at_zero, expected = estimate(none, model, guide, args)
+    plain = estimate(TraceELBO(name, num_particles=100), model, guide, args)
+    bound, grads = estimate(TraceELBO(name, num_particles=100, free_bits=0.0), model, guide, args)
+    assert bound == pytest.approx(plain[0], rel=1e-5)
+    same(plain[1], grads)
+
+
+def free_and_none(name, pair):
+    """(bound, gradients) far below the free bits, and at beta 0, where the latents' terms are gone."""
+    model, guide, args = pair.make()
+    return (
+        estimate(TraceELBO(name, num_particles=4, **options), model, guide, args)
+        for options in ({"free_bits": 300.0}, {"beta": 0.0})
+    )
+
+
+@over(TABLE)
+def test_far_below_its_free_bits_a_latent_counts_as_them(name, pair):
+    (bound, _), (bound_at_zero, _) = free_and_none(name, pair)
     latents = {"params": 1, "mixed": 1 + 5, "AutoNormal": 2 + 5, "discrete chain": 3}[pair.name]
     assert bound_at_zero - bound == pytest.approx(latents * 300, rel=1e-4)
-    constant_matters = scored_sites(free.particles(model, guide, *args)) and not estimator.claims.shift_invariant
-    if not constant_matters and not estimator.passes & FROZEN and name not in ("wake-wake", "wake-sleep"):
-        for key, value in expected.items():  # float32 beside a constant of some thousand
-            torch.testing.assert_close(grads[key], value, rtol=0.01, atol=0.01)
+
+
+@over([(n, pair) for n, pair in TABLE if n in (ALONE_IF_CONTINUOUS if pair.name in CONTINUOUS else ALONE)])
+def test_far_below_its_free_bits_a_latent_gives_the_gradient_of_the_other_terms_alone(name, pair):
+    (_, grads), (_, expected) = free_and_none(name, pair)
+    assert expected
+    for key, value in expected.items():  # float32 beside a constant of some thousand
+        torch.testing.assert_close(grads[key], value, rtol=0.01, atol=0.01)
 
 
 # -- free bits in closed form --------------------------------------------------------------------------------------
@@ -172,6 +209,34 @@ def test_an_automatic_guides_auxiliary_sites_count_with_what_they_are_mapped_to(
                 terms += [-site.log_p.total()] if site.log_p is not None else []
         expected = 1e4 if kind is AutoMultivariateNormal else 1e4 * (1 + 5)
         torch.testing.assert_close(torch.stack(terms).sum(0), torch.full((3,), expected))
+
+
+@pytest.mark.parametrize("options", [{"beta": 4.0}, {"annealing": LinearAnnealing(5)}, {"free_bits": 0.5}], ids=str)
+def test_a_latent_whose_prior_is_part_of_a_sum_cannot_be_weighted_alone(options):
+    """The model enumerates c, and the log p of z and of y are in the sum over it."""
+
+    def model():
+        c = pyro.sample("c", dist.Bernoulli(0.3), infer={"enumerate": "parallel"})
+        z = pyro.sample("z", dist.Normal(c, 1.0))
+        y = pyro.sample("y", dist.Normal(c, 1.0))
+        pyro.sample("x", dist.Normal(z + y, 1.0), obs=torch.tensor(0.5))
+
+    def guide():
+        loc = pyro.param("loc", lambda: torch.tensor(0.1))
+        pyro.sample("z", dist.Normal(loc, 1.0))
+        pyro.sample("y", dist.Normal(loc, 1.0))
+
+    TraceELBO(num_particles=2).loss(model, guide)
+    with pytest.raises(EstimatorError, match=r"'[zy]' cannot be weighted.*enumerate': 'parallel'"):
+        TraceELBO(num_particles=2, **options).loss(model, guide)
+
+
+def test_a_latent_that_the_first_draw_lacked_is_judged_by_its_own_kl():
+    log_p, log_q = Factor(torch.zeros(2)), Factor(torch.tensor([0.2, 0.4]))
+    table = Particles({"z": Site("z", torch.zeros(2), log_p=log_p, log_q=log_q)}, 2)
+    held = with_free_bits(table, 0.5, {})
+    torch.testing.assert_close(held.log_w(), torch.full((2,), -0.5))
+    torch.testing.assert_close(with_free_bits(table, 0.2, {}).log_w(), table.log_w())
 
 
 # -- annealing -----------------------------------------------------------------------------------------------------
