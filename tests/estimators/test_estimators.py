@@ -86,13 +86,13 @@ def gradient(case: Case, problem: Problem, params, K: int):
 
 @every_case
 def test_mean_gradient_and_bound_are_exact(case, problem):
-    """400 independent estimates of 250 particles; 5 standard errors for each of about 40 numbers: failure budget 3e-5
+    """200 independent estimates of 250 particles; 5 standard errors for each of about 40 numbers: failure budget 3e-5
     in all."""
     torch.manual_seed(7)
     params = problem.params()
     exact_bound = problem.elbo(params)
     exact = -torch.cat([g.flatten() for g in torch.autograd.grad(exact_bound, list(params.values()))])
-    rows = [gradient(case, problem, params, 250) for _ in range(400)]
+    rows = [gradient(case, problem, params, 250) for _ in range(200)]
     grads, bounds = torch.stack([row[0] for row in rows]), torch.stack([row[1] for row in rows])
     for values, truth in ((grads, exact), (bounds[:, None], exact_bound.detach()[None])):
         error = values.mean(0) - truth
