@@ -1,22 +1,21 @@
 """A log density and its gradient as one compiled function, held against the eager one before it is used.
 
-The function is run once with ``make_fx``, which writes down every tensor operation of value and gradient, without Pyro
-and autograd around them; torch Inductor turns that list into machine code (a C++ compiler is needed), or TorchScript
-runs it. Called by ``density``; knows nothing of Pyro.
+The function's operations are written down once (``pyro_vae.compiling``) and turned into machine code by Inductor, or
+TorchScript runs them. Called by ``density``; knows nothing of Pyro.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, fx
 
+from pyro_vae.compiling import first_line, fold_constants, inductor, is_mutating, is_random, without_writes, write_down
 from pyro_vae.errors import ModelError
 
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -57,11 +56,11 @@ def _fastest(eager: TensorPair, points: Sequence[np.ndarray], tolerance: float) 
     try:
         graph = _trace(eager, start)
     except Exception as error:  # whatever a person's code does under tracing is a reason, not a failure
-        return Gradient(plain, "eager", f"the model cannot be traced ({_first_line(error)})")
-    random = [str(node.target) for node in graph.graph.nodes if _is_random(node)]
+        return Gradient(plain, "eager", f"the model cannot be traced ({first_line(error)})")
+    random = [str(node.target) for node in graph.graph.nodes if is_random(node)]
     if random:
         return Gradient(plain, "eager", f"the model draws random numbers beyond its sample sites ({random[0]})")
-    _fold_constants(graph)
+    fold_constants(graph)
     backends = {"inductor": _inductor, "torchscript": _torchscript}
     if len(graph.graph.nodes) > _LARGE:
         del backends["inductor"]
@@ -71,7 +70,7 @@ def _fastest(eager: TensorPair, points: Sequence[np.ndarray], tolerance: float) 
             compiled = as_numpy(backend(graph, start))
             worst = disagreement(compiled, points, expected)
         except Exception as error:  # compilers fail in many ways, and the next one may not
-            reasons.append(f"{name} failed ({_first_line(error)})")
+            reasons.append(f"{name} failed ({first_line(error)})")
             continue
         if worst <= tolerance:
             return Gradient(compiled, name, "; ".join(reasons))
@@ -118,93 +117,19 @@ def as_numpy(pair: TensorPair) -> Evaluate:
 
 def _trace(eager: TensorPair, start: Tensor) -> fx.GraphModule:
     """Value and gradient as a list of tensor operations, those of constants included."""
-    from torch._inductor.decomposition import select_decomp_table
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    table = select_decomp_table()
-    # The lambda, because make_fx counts the arguments of a bound method wrongly.
-    graph = make_fx(lambda x: eager(x), decomposition_table=table)(start)
-    _state_dtypes(graph)
-    if any(map(_is_mutating, graph.graph.nodes)):
-        # Autograd itself writes in place (the derivative of cumprod does), and a compiler expects that nothing does.
-        graph = make_fx(torch.func.functionalize(graph), decomposition_table=table)(start)
+    graph = write_down(eager, [start])
+    if any(map(is_mutating, graph.graph.nodes)):
+        graph = without_writes(graph, [start])
     graph.graph.eliminate_dead_code()
-    changed = [str(node.target) for node in graph.graph.nodes if _is_mutating(node)]
+    changed = [str(node.target) for node in graph.graph.nodes if is_mutating(node)]
     if changed:
         raise ValueError(f"{changed[0]} writes in place")
     return graph
 
 
-def _is_mutating(node: fx.Node) -> bool:
-    schema = getattr(node.target, "_schema", None)
-    return schema is not None and schema.is_mutable
-
-
-def _state_dtypes(graph: fx.GraphModule) -> None:
-    """Write down the dtype of every new tensor: the default is another one when the operations are run again."""
-    for node in graph.graph.nodes:
-        schema = getattr(node.target, "_schema", None)
-        if schema is None or node.all_input_nodes or node.kwargs.get("dtype") is not None:
-            continue
-        if any(argument.name == "dtype" for argument in schema.arguments):
-            node.kwargs = {**node.kwargs, "dtype": node.meta["val"].dtype}
-    graph.recompile()
-
-
-def _fold_constants(graph: fx.GraphModule) -> None:
-    """Compute now what depends on constants alone."""
-    known: dict[fx.Node, Tensor] = {}
-    for node in list(graph.graph.nodes):
-        if node.op == "get_attr":
-            known[node] = getattr(graph, node.target)
-        elif node.op == "call_function" and all(source in known for source in node.all_input_nodes):
-            value = node.target(*fx.map_arg(node.args, known.get), **fx.map_arg(node.kwargs, known.get))
-            if not isinstance(value, Tensor):
-                continue
-            graph.register_buffer(f"_folded_{node.name}", value)
-            with graph.graph.inserting_before(node):
-                constant = graph.graph.get_attr(f"_folded_{node.name}")
-            constant.meta = node.meta
-            node.replace_all_uses_with(constant)
-            graph.graph.erase_node(node)
-            known[constant] = value
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
-
-
-def _is_random(node: fx.Node) -> bool:
-    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
-
-
 def _inductor(graph: fx.GraphModule, start: Tensor) -> TensorPair:
-    with _quick_compile(graph):
-        from torch._inductor.compile_fx import compile_fx_inner  # importing it warns of torch's own deprecations
-
-        compiled = compile_fx_inner(graph, [start])
-    return lambda x: tuple(compiled([x]))  # type: ignore[operator, return-value]
-
-
-# Loops this long are worth the seconds that it takes to find out which vector instructions there are.
-_LONG = 20_000
-
-
-@contextmanager
-def _quick_compile(graph: fx.GraphModule) -> Iterator[None]:
-    """Inductor set for one small graph: one thread, one process, one call of the C++ compiler; all put back after."""
-    from torch._inductor import config, cpu_vec_isa
-
-    sizes = [node.meta["val"].numel() for node in graph.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
-    options = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": False}
-    scalar = max(sizes, default=0) < _LONG
-    if scalar:
-        options["cpp.vec_isa_ok"] = False
-        cpu_vec_isa.valid_vec_isa_list.cache_clear()
-    try:
-        with config.patch(options):
-            yield
-    finally:
-        if scalar:
-            cpu_vec_isa.valid_vec_isa_list.cache_clear()
+    compiled = inductor(graph, [start])
+    return lambda x: tuple(compiled([x]))  # type: ignore[return-value]
 
 
 def _torchscript(graph: fx.GraphModule, start: Tensor) -> TensorPair:
@@ -218,10 +143,3 @@ def _torchscript(graph: fx.GraphModule, start: Tensor) -> TensorPair:
 
 
 _UNSAID = ("device", "layout", "pin_memory")
-
-
-def _first_line(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

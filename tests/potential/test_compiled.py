@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 
+from pyro_vae.compiling import fold_constants
 from pyro_vae.potential import Potential, compiled
 from pyro_vae.potential.compiled import compile_gradient, disagreement
 from tests.potential.cases import CASES, Case, eight_schools
@@ -126,7 +127,7 @@ def test_writing_in_place_is_compiled_right_and_leaves_no_trace() -> None:
     for backend in (compiled._inductor, compiled._torchscript):
         start = torch.tensor([0.1], dtype=torch.float64)
         graph = compiled._trace(value_and_grad(density), start)
-        compiled._fold_constants(graph)
+        fold_constants(graph)
         run = compiled.as_numpy(backend(graph, start))
         expected = [compiled.as_numpy(value_and_grad(density))(point) for point in POINTS]
         assert disagreement(run, POINTS, expected) < 1e-14

@@ -1,0 +1,132 @@
+"""A function of tensors written down as a list of operations, and that list compiled by Inductor.
+
+``make_fx`` runs the function once and writes down every tensor operation, those of autograd included, without Pyro and
+autograd around them; torch Inductor turns that list into machine code (a C++ compiler is needed). Shared by
+``potential`` and ``training``; knows nothing of Pyro.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+
+def write_down(function: Callable, inputs: Sequence[Tensor], *, decompose: bool = True) -> fx.GraphModule:
+    """The operations of ``function(*inputs)``; a tensor that is not among ``inputs`` becomes a constant.
+
+    The very objects in ``inputs`` are what is followed: a function that finds one of them by another way (a parameter
+    in a module or in Pyro's store) uses an input of the graph too. ``decompose`` writes in terms of the fewer
+    operations that Inductor compiles.
+    """
+    from torch._inductor.decomposition import select_decomp_table
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    table = {**select_decomp_table(), torch.ops.aten._foreach_norm.Scalar: _norms} if decompose else None
+    # The lambda, because make_fx counts the arguments of a bound method wrongly.
+    graph = make_fx(lambda *args: function(*args), decomposition_table=table)(*inputs)
+    _state_dtypes(graph)
+    return graph
+
+
+def _norms(tensors: Sequence[Tensor], ord: float = 2, dtype: torch.dtype | None = None) -> list[Tensor]:
+    """``_foreach_norm`` one by one: whole, Inductor calls torch for it and cannot fuse what is around it."""
+    return [torch.linalg.vector_norm(tensor, ord, dtype=dtype) for tensor in tensors]
+
+
+def without_writes(graph: Callable, inputs: Sequence[Tensor]) -> fx.GraphModule:
+    """The same with no operation that writes in place, but for a last ``copy_`` into each input that was changed.
+
+    Autograd itself writes in place (the derivative of cumprod does), and a compiler expects that nothing does.
+    """
+    return write_down(torch.func.functionalize(graph), inputs)
+
+
+def is_mutating(node: fx.Node) -> bool:
+    """True for an operation that writes into one of its arguments."""
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+def is_random(node: fx.Node) -> bool:
+    """True for an operation that draws random numbers."""
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+
+
+def _state_dtypes(graph: fx.GraphModule) -> None:
+    """Write down the dtype of every new tensor: the default is another one when the operations are run again."""
+    for node in graph.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if schema is None or node.all_input_nodes or node.kwargs.get("dtype") is not None:
+            continue
+        if any(argument.name == "dtype" for argument in schema.arguments):
+            node.kwargs = {**node.kwargs, "dtype": node.meta["val"].dtype}
+    graph.recompile()
+
+
+def fold_constants(graph: fx.GraphModule) -> None:
+    """Compute now what depends on constants alone."""
+    known: dict[fx.Node, Tensor] = {}
+    for node in list(graph.graph.nodes):
+        if node.op == "get_attr":
+            known[node] = getattr(graph, node.target)
+        elif node.op == "call_function" and all(source in known for source in node.all_input_nodes):
+            value = node.target(*fx.map_arg(node.args, known.get), **fx.map_arg(node.kwargs, known.get))
+            if not isinstance(value, Tensor):
+                continue
+            graph.register_buffer(f"_folded_{node.name}", value)
+            with graph.graph.inserting_before(node):
+                constant = graph.graph.get_attr(f"_folded_{node.name}")
+            constant.meta = node.meta
+            node.replace_all_uses_with(constant)
+            graph.graph.erase_node(node)
+            known[constant] = value
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+
+
+# Loops this long are worth the seconds that it takes to find out which vector instructions there are.
+LONG = 20_000
+
+
+def inductor(
+    graph: fx.GraphModule, inputs: Sequence[Tensor], *, long: int = LONG, **options: Any
+) -> Callable[[list[Tensor]], Sequence]:
+    """Machine code for the graph: a function of a list of tensors.
+
+    Vector instructions are used where a tensor has ``long`` elements; ``options`` are Inductor's own.
+    """
+    with _quick_compile(graph, long, options):
+        from torch._inductor.compile_fx import compile_fx_inner  # importing it warns of torch's own deprecations
+
+        return compile_fx_inner(graph, list(inputs))  # type: ignore[return-value]
+
+
+@contextmanager
+def _quick_compile(graph: fx.GraphModule, long: int, options: dict[str, Any]) -> Iterator[None]:
+    """Inductor set for one small graph: one thread, one process, one call of the C++ compiler; all put back after."""
+    from torch._inductor import config, cpu_vec_isa
+
+    sizes = [node.meta["val"].numel() for node in graph.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
+    settings = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": False, **options}
+    scalar = max(sizes, default=0) < long
+    if scalar:
+        settings["cpp.vec_isa_ok"] = False
+        cpu_vec_isa.valid_vec_isa_list.cache_clear()
+    try:
+        with config.patch(settings):
+            yield
+    finally:
+        if scalar:
+            cpu_vec_isa.valid_vec_isa_list.cache_clear()
+
+
+def first_line(error: BaseException) -> str:
+    """The first cause of an error, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
