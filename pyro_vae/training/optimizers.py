@@ -83,13 +83,18 @@ class TorchOptimizer:
         if len(params) > known:
             self._admit(params, list(params)[known:])
         assert self.torch is not None
-        for group, rate in zip(self.torch.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
+        self.set_factor(factor)
         for name, leaf in params.items():
             leaf.grad = grads.get(name)
         self.torch.step()
         for leaf in params.values():
             leaf.grad = None
+
+    def set_factor(self, factor: float) -> None:
+        """Set the learning rates to ``factor`` times the initial ones."""
+        assert self.torch is not None
+        for group, rate in zip(self.torch.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
 
     def _admit(self, params: Mapping[str, Tensor], names: list[str]) -> None:
         self.admitted.append(names)

@@ -37,6 +37,7 @@ class FitOptions:
     checkpoint: Path | None
     checkpoint_every: int
     resume: Path | None
+    compile: bool
     said: dict[str, Any]
 
     @classmethod
@@ -63,8 +64,6 @@ class FitOptions:
             isinstance(rest["seed"], bool) or not isinstance(rest["seed"], int) or rest["seed"] < 0
         ):
             raise OptionError(f"seed: expected a whole number from 0 or None, got {rest['seed']!r}.")
-        if compile:
-            warnings.warn("compile=True: this version has no compiled step; the fit runs eagerly.", stacklevel=3)
         make = optimizer_from(optimizer, learning_rate)
         chosen = schedule_from(schedule)
         if make().own_schedule:
@@ -86,6 +85,7 @@ class FitOptions:
             rule=rule_from(stop),
             checkpoint=_writable(checkpoint),
             resume=None if resume is None else Path(resume),
+            compile=bool(compile),
             said=said,
             **rest,
         )

@@ -11,6 +11,7 @@ from pyro.infer.autoguide import AutoLaplaceApproximation
 
 from pyro_vae.errors import DivergedError, ModelError
 from pyro_vae.training import faults
+from pyro_vae.training.compiled import CompiledStepper
 from pyro_vae.training.evaluation import Bound, evaluate, keep_better
 from pyro_vae.training.initial import move_start
 from pyro_vae.training.loop import Run, advance, verdict
@@ -21,7 +22,7 @@ from pyro_vae.training.prepare import Prepared
 from pyro_vae.training.progress import progress_bar, smoothed
 from pyro_vae.training.result import Fit, FitInterrupted, History
 from pyro_vae.training.saved import fit_tree, history_of, put_values, resume_run, run_tree, same_settings
-from pyro_vae.training.step import EagerStepper, Fault, StepState
+from pyro_vae.training.step import EagerStepper, Fault, Stepper, StepState
 from pyro_vae.training.storage import read_tree, write_tree
 
 
@@ -109,7 +110,9 @@ class Starts:
             assign(self.prepared.objective.buffers(), self.initial_buffers)
             pair = self.prepared.objective
             move_start(pair.model, pair.guide, self.prepared.params, self.prepared.constraints)
-        stepper = EagerStepper(self.prepared.objective, self.options.clip)
+        stepper: Stepper = EagerStepper(self.prepared.objective, self.options.clip)
+        if self.options.compile:
+            stepper = CompiledStepper(stepper)
         label = self.prepared.guide_name if self.options.restarts == 1 else f"{self.prepared.guide_name} {index + 1}"
         with progress_bar(self.options.progress, label) as bar:
 

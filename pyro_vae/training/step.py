@@ -18,7 +18,7 @@ from torch import Tensor
 from pyro_vae.errors import ModelError
 from pyro_vae.training.averaging import TailAverage
 from pyro_vae.training.batches import Arguments, Batches
-from pyro_vae.training.objective import Objective
+from pyro_vae.training.objective import Evaluation, Objective
 from pyro_vae.training.optimizers import StepOptimizer
 from pyro_vae.training.parameters import Parameters, assign, copy_of, seen_parameters
 
@@ -113,19 +113,17 @@ class EagerStepper:
     def _step(self, state: StepState, arguments: Arguments, plan: StepPlan) -> Taken | Fault:
         random = torch.get_rng_state()
         try:
-            with seen_parameters() as seen:
-                loss, bound, elbo = self.objective(*arguments)
+            evaluation, leaves = evaluate(self.objective, arguments)
         except ModelError as error:
             if self.first:
                 raise
             return Fault("error", arguments, random, error=error)
-        leaves = seen.leaves
         state.params.update({name: leaf for name, leaf in leaves.items() if name not in state.params})
-        grads = _gradients(loss, leaves)
+        grads, numbers = differentiate(evaluation, leaves)
         if self.first:
             _warn_unused(grads)
             self.first = False
-        value, norm, plain = torch.stack((bound.double(), _norm(grads).double(), elbo.double())).tolist()
+        value, norm, plain = numbers.tolist()
         if not math.isfinite(value):
             return Fault("bound", arguments, random)
         if not math.isfinite(norm):
@@ -138,6 +136,20 @@ class EagerStepper:
         if plan.averaged:
             state.average.add(state.params)
         return Taken(value, norm, state.optimizer.learning_rate, plain)
+
+
+def evaluate(objective: Objective, arguments: Arguments) -> tuple[Evaluation, Parameters]:
+    """One draw of the objective, and the leaves that it used."""
+    with seen_parameters() as seen:
+        evaluation = objective(*arguments)
+    return evaluation, seen.leaves
+
+
+def differentiate(evaluation: Evaluation, leaves: Parameters) -> tuple[dict[str, Tensor | None], Tensor]:
+    """The gradients; and what a step reports, float64 ``[3]``: bound, the gradient's norm, plain ELBO."""
+    grads = _gradients(evaluation.loss, leaves)
+    numbers = (evaluation.bound, _norm(grads), evaluation.elbo)
+    return grads, torch.stack([number.double() for number in numbers])
 
 
 def _gradients(loss: Tensor, leaves: Parameters) -> dict[str, Tensor | None]:
@@ -162,7 +174,7 @@ def _warn_unused(grads: dict[str, Tensor | None]) -> None:
 
 def _norm(grads: dict[str, Tensor | None], dtype: torch.dtype | None = None) -> Tensor:
     there: list[Tensor] = [grad if dtype is None else grad.to(dtype) for grad in grads.values() if grad is not None]
-    return torch.stack([norm.to(dtype or torch.float32) for norm in torch._foreach_norm(there)]).norm()
+    return torch.stack([norm.double() for norm in torch._foreach_norm(there)]).norm()
 
 
 def _finite(value: Tensor) -> bool:

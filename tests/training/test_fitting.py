@@ -285,8 +285,3 @@ def test_guides_and_models_that_cannot_be_fitted_are_said():
         fit(lambda y: pyro.sample("y", dist.Normal(0.0, 1.0), obs=y[0]), "auto_normal", Y)
     with pytest.raises(ModelError, match="nothing to fit"):
         fit(model, lambda y: pyro.sample("z", dist.Normal(0.0, 1.0)), Y)
-
-
-def test_compiling_is_not_there_yet_and_says_so():
-    with pytest.warns(UserWarning, match="runs eagerly"):
-        fit(model, guide, Y, seed=0, compile=True, **QUICK)

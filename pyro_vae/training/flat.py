@@ -1,0 +1,48 @@
+"""Many tensors as a few flat ones, one for each dtype: a compiled function takes few arguments that way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Flat:
+    """Flat tensors with room for copies of ``tensors``; ``views`` are those copies, in the tensors' shapes.
+
+    >>> import torch
+    >>> flat = Flat([torch.zeros(2), torch.tensor(3), torch.ones(())])
+    >>> [(tuple(whole.shape), whole.dtype) for whole in flat.wholes]
+    [((3,), torch.float32), ((1,), torch.int64)]
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]):
+        self.shapes = [tensor.shape for tensor in tensors]
+        self.places: dict[torch.dtype, list[int]] = {}
+        for place, tensor in enumerate(tensors):
+            self.places.setdefault(tensor.dtype, []).append(place)
+        self.wholes = self.pack([tensor.detach() for tensor in tensors])
+        self.views = self.unpack(self.wholes)
+
+    def pack(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """New flat tensors with these values."""
+        return [torch.cat([tensors[place].reshape(-1) for place in places]) for places in self.places.values()]
+
+    def unpack(self, wholes: Sequence[Tensor]) -> list[Tensor]:
+        """The tensors in their order, as views of flat ones."""
+        found: dict[int, Tensor] = {}
+        for whole, places in zip(wholes, self.places.values(), strict=True):
+            parts = whole.split([self.shapes[place].numel() for place in places])
+            found.update({place: part.view(self.shapes[place]) for place, part in zip(places, parts, strict=True)})
+        return [found[place] for place in range(len(self.shapes))]
+
+    @torch.no_grad()
+    def load(self, tensors: Sequence[Tensor]) -> None:
+        """Copy the values of ``tensors`` in."""
+        torch._foreach_copy_(self.views, [tensor.detach() for tensor in tensors])
+
+    @torch.no_grad()
+    def store(self, tensors: Sequence[Tensor]) -> None:
+        """Copy the values out into ``tensors``."""
+        torch._foreach_copy_([tensor.detach() for tensor in tensors], self.views)

@@ -1,0 +1,184 @@
+"""One step of a fit written down: a list of tensor operations from a state and noise to the next state.
+
+The step is the eager one (``step.evaluate``, ``step.differentiate``) run once; nothing is written twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from pyro_vae.compiling import fold_constants, is_mutating, without_writes, write_down
+from pyro_vae.training.adam import AdamUpdate
+from pyro_vae.training.batches import Arguments
+from pyro_vae.training.noise import Draw, Noise, UnliftableError, lift_noise
+from pyro_vae.training.objective import Objective
+from pyro_vae.training.parameters import Parameters
+from pyro_vae.training.randomness import kept_randomness, random_state
+from pyro_vae.training.step import differentiate, evaluate
+
+
+class UnwritableError(Exception):
+    """Why a step cannot be written down, in one line."""
+
+
+@dataclass(frozen=True)
+class WrittenStep:
+    """``graph(*state, factor, weight, *noise) -> (*new state, numbers)``.
+
+    ``state`` are the live tensors: parameters, their last good values, tail averages, optimiser, buffers. ``factor``
+    multiplies the learning rate, ``weight`` is the new iterate's in the tail average (0: it does not enter); float64
+    scalars.
+    ``numbers`` is float64 ``[3]``: bound, the gradient's norm before clipping, plain ELBO.
+    """
+
+    graph: fx.GraphModule
+    state: list[Tensor]
+    draws: list[Draw]
+
+
+@dataclass(frozen=True)
+class StepTensors:
+    """The live tensors that a step changes."""
+
+    params: Parameters
+    good: Parameters
+    average: Parameters
+    update: AdamUpdate
+    buffers: Parameters
+
+    def kinds(self) -> dict[str, Parameters]:
+        """By kind and name."""
+        state = self.update.state
+        return {
+            "parameter": self.params,
+            "last good value of": self.good,
+            "average of": self.average,
+            "first moment of": {name: kept[0] for name, kept in state.items()},
+            "second moment of": {name: kept[1] for name, kept in state.items()},
+            "step number of": {name: kept[2] for name, kept in state.items()},
+            "buffer": self.buffers,
+        }
+
+    def all(self) -> list[Tensor]:
+        """In the order of the graph's inputs."""
+        return [tensor for named in self.kinds().values() for tensor in named.values()]
+
+
+def write_step(objective: Objective, arguments: Arguments, tensors: StepTensors, clip: float | None) -> WrittenStep:
+    """Write one step down. Nothing is changed by it: parameters, buffers and random numbers are as before.
+
+    Raises :class:`UnwritableError` with the reason, and whatever the programs raise when they are traced.
+    """
+    state = tensors.all()
+    scalars = [torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)]
+    with _nothing_moved(tensors), kept_randomness():
+        before = random_state()
+        graph = write_down(_Step(objective, arguments, tensors, clip), [*state, *scalars], decompose=False)
+        after = random_state()
+    for generator, name in (("numpy", "NumPy"), ("python", "Python's random")):
+        if not _same(before[generator], after[generator]):
+            raise UnwritableError(f"the programs draw random numbers from {name}, which only torch's can stand for")
+    try:
+        draws = lift_noise(graph)
+    except UnliftableError as error:
+        raise UnwritableError(f"random numbers of {error} cannot be drawn ahead of a step") from error
+    drawn = _drawn(draws, after)
+    copies = [tensor.detach().clone() for tensor in [*state, *scalars]]
+    graph = without_writes(graph, [*copies, *drawn])
+    _return_writes(graph, len(state))
+    fold_constants(graph)
+    return WrittenStep(graph, state, draws)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The step as a function of its tensors: those of ``tensors`` are the function's inputs by identity."""
+
+    objective: Objective
+    arguments: Arguments
+    tensors: StepTensors
+    clip: float | None
+
+    def __call__(self, *inputs: Tensor) -> list[Tensor]:
+        factor, weight = inputs[-2:]
+        params, update = self.tensors.params, self.tensors.update
+        evaluation, leaves = evaluate(self.objective, self.arguments)
+        unknown = [name for name, leaf in leaves.items() if params.get(name) is not leaf]
+        if unknown:
+            raise UnwritableError(f"parameter '{unknown[0]}' is new or made anew at every step")
+        grads, numbers = differentiate(evaluation, leaves)
+        if {name for name, grad in grads.items() if grad is not None} != set(update.state):
+            raise UnwritableError("other parameters have a gradient than had one at the first step")
+        with torch.no_grad():
+            shrink = None if self.clip is None else (self.clip / numbers[1]).clamp(max=1.0)
+            moved, moments = dict(params), []
+            for name, kept in update.state.items():
+                grad = grads[name]
+                assert grad is not None
+                grad = grad if shrink is None else grad * shrink.to(grad.dtype)
+                moved[name], new = update(name, params[name].detach(), grad, kept, factor)
+                moments.append(new)
+            values = [value.detach().clone() for value in moved.values()]
+            good = [leaf.detach().clone() for leaf in params.values()]
+            averages = zip(self.tensors.average.values(), values, strict=True)
+            average = [
+                torch.where(weight == 1, value, kept + weight.to(value.dtype) * (value - kept))
+                for kept, value in averages
+            ]
+        return [*values, *good, *average, *itertools.chain.from_iterable(zip(*moments, strict=True)), numbers]
+
+
+@contextmanager
+def _nothing_moved(tensors: StepTensors) -> Iterator[None]:
+    """Put back the buffers that the programs write into."""
+    before = {name: buffer.clone() for name, buffer in tensors.buffers.items()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in before.items():
+                tensors.buffers[name].copy_(value)
+
+
+def _drawn(draws: Sequence[Draw], after: dict) -> list[Tensor]:
+    """The noise of this step; it must leave torch's generator where the step itself left it."""
+    noise = Noise(draws, 1)
+    with kept_randomness():
+        noise.draw(1)
+        same = torch.equal(torch.get_rng_state(), after["torch"])
+    if not same:
+        raise UnwritableError("its random numbers cannot be told apart from the rest of it")
+    return [value[0] for value in noise.values]
+
+
+def _return_writes(graph: fx.GraphModule, states: int) -> None:
+    """Instead of writing into inputs (buffers), return their new values: every one of the ``states`` then has one."""
+    inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    output = next(node for node in graph.graph.nodes if node.op == "output")
+    *values, numbers = output.args[0]
+    written: dict[fx.Node, fx.Node] = {}
+    for node in [node for node in graph.graph.nodes if is_mutating(node)]:
+        target, value = node.args[:2]
+        if node.target is not torch.ops.aten.copy_.default or target not in inputs[len(values) : states]:
+            raise UnwritableError(
+                f"the programs write in place into a tensor that is no buffer of theirs ({node.target})"
+            )
+        written[target] = value
+        node.replace_all_uses_with(value)
+        graph.graph.erase_node(node)
+    buffers = inputs[len(values) : states]
+    output.args = ([*values, *(written.get(buffer, buffer) for buffer in buffers), numbers],)
+    graph.recompile()
+
+
+def _same(one: dict, other: dict) -> bool:
+    return all(
+        torch.equal(value, other[key]) if isinstance(value, Tensor) else value == other[key]
+        for key, value in one.items()
+    )

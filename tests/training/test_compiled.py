@@ -1,0 +1,222 @@
+"""A compiled fit is the eager one to rounding, from the same draws; where it cannot be, it says why and goes on.
+
+Most tests run the written steps operation by operation instead of compiling them, which takes seconds: everything but
+Inductor itself is then the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyro
+import pyro.optim
+import pyro.distributions as dist
+import pytest
+import torch
+from torch.distributions import constraints
+from torch.utils.data import DataLoader, TensorDataset
+
+from pyro_vae import LinearAnnealing
+from pyro_vae.errors import DivergedError
+from pyro_vae.training import FitInterrupted, adam, block, compiled, noise
+from tests.training.agreeing import both, close, fitted, same, simple
+from tests.training.programs import Y, guide, model, rows_model
+
+pytestmark = pytest.mark.usefixtures("cheap_bounds")
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+def test_an_annealed_beta_and_clipping_and_averaging_go_on_inside_a_block(double, eager_steps):
+    options = {"annealing": LinearAnnealing(40), "beta": 2.0, "clip": 0.5, "steps": 80, "schedule": "cosine"}
+    one = fitted(simple, **options)
+    eager_steps[0] = 0
+    other = fitted(simple, compile=True, **options)
+    assert eager_steps == [1]
+    assert one.averaged == other.averaged
+    close(one, other, 1e-10)
+    (counter,) = other.objective.buffers().values()
+    assert int(counter) == 80
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_written_step_passes_its_own_checks(eager_steps):
+    fitted(simple, compile=True, steps=60)  # a warning would be an error
+    assert eager_steps == [3]
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("made", ["adamw", "weight decay"])
+def test_weight_decay_is_torchs(made, double):
+    kind = torch.optim.AdamW if made == "adamw" else torch.optim.Adam
+    options = {"optimizer": lambda leaves: kind(leaves, lr=0.1, weight_decay=0.2, betas=(0.8, 0.95)), "steps": 30}
+    close(*both(simple, **options), 1e-10)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_step_that_is_not_the_eager_one_is_found_out(monkeypatch):
+    right = adam.AdamUpdate.__call__
+
+    def wrong(self, name, value, grad, state, factor):
+        return right(self, name, value, 1.01 * grad if name == "loc" else grad, state, factor)
+
+    monkeypatch.setattr(adam.AdamUpdate, "__call__", wrong)
+    with pytest.warns(UserWarning, match=r"runs eagerly: the compiled step differs .* moment of 'loc'"):
+        other = fitted(simple, compile=True, steps=20)
+    same(fitted(simple, steps=20), other)
+
+
+class Counting:
+    """A model that anneals itself by counting its runs in Python."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def __call__(self, y):
+        self.runs += 1
+        with pyro.poutine.scale(scale=min(1.0, self.runs / 1000)):
+            z = pyro.sample("z", dist.Normal(0.0, 2.0))
+        with pyro.plate("data", len(y)):
+            pyro.sample("y", dist.Normal(z, 1.0), obs=y)
+
+
+def numpy_model(y):
+    z = pyro.sample("z", dist.Normal(float(np.random.standard_normal()), 2.0))  # noqa: NPY002 - the point of the test
+    pyro.sample("y", dist.Normal(z, 1.0), obs=y[0])
+
+
+def gamma_guide(y):
+    rate = pyro.param("rate", lambda: torch.tensor(1.0), constraint=constraints.positive)
+    pyro.sample("z", dist.Gamma(2.0, rate))
+
+
+def gamma_model(y):
+    z = pyro.sample("z", dist.Gamma(1.0, 1.0))
+    pyro.sample("y", dist.Normal(z, 1.0), obs=y[0])
+
+
+def branching_guide(y):
+    loc = pyro.param("loc", lambda: torch.tensor(0.0))
+    pyro.sample("z", dist.Normal(loc if loc.sin() > 2 else -loc, 1.0))
+
+
+REFUSED = {
+    "a Python counter": (Counting(), guide, "differs from the eager one"),
+    "NumPy's random numbers": (numpy_model, guide, "random numbers from NumPy"),
+    "a Gamma": (gamma_model, gamma_guide, "_standard_gamma"),
+    "control flow": (model, branching_guide, "cannot be traced"),
+}
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_compiled_is_said_and_the_fit_goes_on(what):
+    program, its_guide, why = REFUSED[what]
+    with pytest.warns(UserWarning, match=f"compile=True: the fit runs eagerly: .*{why}"):
+        other = fitted(lambda: (program, its_guide, (Y,)), compile=True, steps=20)
+    assert len(other.history.bound) == 20
+    if what != "a Python counter":  # which has counted the run that was written down
+        same(fitted(lambda: (program, its_guide, (Y,)), steps=20), other)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"optimizer": "sgd"}, "the optimiser is SGD"),
+        ({"optimizer": pyro.optim.Adam({"lr": 0.1})}, "is Adam of pyro.optim"),
+    ],
+)
+def test_other_optimisers_are_said_to_have_no_compiled_form(options, why):
+    with pytest.warns(UserWarning, match=why):
+        other = fitted(simple, compile=True, steps=5, **options)
+    same(fitted(simple, steps=5, **options), other)
+
+
+def test_minibatches_are_said_not_to_be_compiled():
+    def batches():
+        return rows_model, guide, DataLoader(TensorDataset(Y), batch_size=6)
+
+    with pytest.warns(UserWarning, match="minibatches"):
+        other = fitted(batches, compile=True, steps=5)
+    same(fitted(batches, steps=5), other)
+
+
+def test_without_a_compiler_the_fit_goes_on_and_says_so(monkeypatch):
+    def missing(*_, **__):
+        raise RuntimeError("No working C++ compiler found\nand much more")
+
+    monkeypatch.setattr(block, "inductor", missing)
+    with pytest.warns(UserWarning, match="No working C\\+\\+ compiler found\\)"):
+        other = fitted(simple, compile=True, steps=5)
+    same(fitted(simple, steps=5), other)
+
+
+def climbing(y):
+    """Its parameter is driven to 1, and beyond it there is no square root."""
+    pyro.sample("z", dist.Normal(0.0, 1.0))
+    edge = pyro.param("edge", lambda: torch.tensor(0.0))
+    pyro.factor("climb", -((1 - edge) ** 0.5))
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_fault_inside_a_block_is_told_as_the_eager_fit_tells_it(monkeypatch):
+    monkeypatch.setattr(compiled, "CHECKED", (1,))
+    errors = []
+    for compile in (None, True):
+        with pytest.raises(DivergedError) as caught:
+            fitted(lambda: (climbing, guide, (Y,)), compile=compile, steps=200)
+        errors.append(caught.value)
+    assert str(errors[0]) == str(errors[1])
+    close(errors[0].fit, errors[1].fit, 1e-5)
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+def test_an_interrupt_keeps_the_steps_of_the_blocks_before(monkeypatch):
+    original, drawn = noise.Noise.draw, [0]
+
+    def dying(self, steps):
+        drawn[0] += 1
+        if drawn[0] > 5:
+            raise KeyboardInterrupt
+        original(self, steps)
+
+    monkeypatch.setattr(noise.Noise, "draw", dying)
+    with pytest.raises(FitInterrupted) as caught:
+        fitted(simple, compile=True, steps=200)
+    taken = len(caught.value.fit.history.bound)
+    assert 1 < taken < 200
+    monkeypatch.undo()
+    whole = fitted(simple, steps=200)
+    np.testing.assert_allclose(caught.value.fit.history.bound, whole.history.bound[:taken], rtol=1e-5)
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+def test_a_compiled_fit_goes_on_from_a_checkpoint(tmp_path, double):
+    path = tmp_path / "run.safetensors"
+    whole = fitted(simple, compile=True, steps=60)
+    original = block.Block.run
+    with pytest.MonkeyPatch.context() as patch:
+        left = [25]
+
+        def dying(self, factors, weights):
+            left[0] -= len(factors)
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return original(self, factors, weights)
+
+        patch.setattr(block.Block, "run", dying)
+        with pytest.raises(FitInterrupted):
+            fitted(simple, compile=True, steps=60, checkpoint=path, checkpoint_every=10)
+    torch.rand(3)  # another process has another random state
+    close(whole, fitted(simple, compile=True, steps=60, resume=path), 1e-10)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_every_start_is_compiled_and_the_random_state_left_alone():
+    before = torch.get_rng_state()
+    close(*both(simple, steps=12, restarts=2), 1e-5)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.slow
+def test_a_compiled_fit_finds_the_posterior():
+    result = fitted(simple, compile=True, steps=1500, num_particles=16, stop="auto")
+    assert result.params["loc"].item() == pytest.approx(Y.sum().item() / 6.25, abs=0.02)
