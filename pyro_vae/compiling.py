@@ -37,12 +37,16 @@ def _norms(tensors: Sequence[Tensor], ord: float = 2, dtype: torch.dtype | None 
     return [torch.linalg.vector_norm(tensor, ord, dtype=dtype) for tensor in tensors]
 
 
-def without_writes(graph: Callable, inputs: Sequence[Tensor]) -> fx.GraphModule:
+def without_writes(function: Callable, inputs: Sequence[Tensor]) -> fx.GraphModule:
     """The same with no operation that writes in place, but for a last ``copy_`` into each input that was changed.
 
     Autograd itself writes in place (the derivative of cumprod does), and a compiler expects that nothing does.
     """
-    return write_down(torch.func.functionalize(graph), inputs)
+    written = write_down(torch.func.functionalize(function), inputs)
+    if any(is_mutating(node) and node.args[0].op != "placeholder" for node in written.graph.nodes):
+        # What an operation is decomposed into may itself write in place (binary cross-entropy's derivative does).
+        written = write_down(torch.func.functionalize(written), inputs)
+    return written
 
 
 def is_mutating(node: fx.Node) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyro
-import pyro.optim
 import pyro.distributions as dist
+import pyro.optim
 import pytest
 import torch
 from torch.distributions import constraints

@@ -7,6 +7,7 @@ Inductor itself is then the same.
 from __future__ import annotations
 
 import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 
@@ -95,3 +96,15 @@ def test_fifty_compiled_steps_of_the_programs_are_the_eager_ones(name, double):
         pyro.clear_param_store()
         fits.append(fit(program.model, "auto_normal", data, steps=50, compile=compile, **OPTIONS))
     close(*fits, 1e-10)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_operations_that_are_decomposed_into_writes_in_place_are_no_obstacle(double):
+    """The derivative of binary cross-entropy is one."""
+
+    def logistic(x):
+        slope = pyro.sample("slope", dist.Normal(0.0, 1.0))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Bernoulli(logits=slope * x), obs=(x > 0).to(x))
+
+    close(*both(lambda: (logistic, "auto_normal", (torch.linspace(-1.0, 2.0, 5),)), steps=5), 1e-10)
