@@ -18,6 +18,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from pyro_vae import LinearAnnealing
 from pyro_vae.errors import DivergedError
 from pyro_vae.training import FitInterrupted, adam, block, compiled, noise
+from pyro_vae.training.objective import elbo_from
+from pyro_vae.training.optimizers import optimizer_from
+from pyro_vae.training.prepare import prepare
+from pyro_vae.training.step import EagerStepper, StepPlan, StepState
 from tests.training.agreeing import both, close, fitted, same, simple
 from tests.training.programs import Y, guide, model, rows_model
 
@@ -220,3 +224,24 @@ def test_every_start_is_compiled_and_the_random_state_left_alone():
 def test_a_compiled_fit_finds_the_posterior():
     result = fitted(simple, compile=True, steps=1500, num_particles=16, stop="auto")
     assert result.params["loc"].item() == pytest.approx(Y.sum().item() / 6.25, abs=0.02)
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+def test_the_tail_average_and_the_last_good_values_are_the_eager_ones(double):
+    plans = [StepPlan(1.0, False)] * 5 + [StepPlan(0.5, True)] * 4 + [StepPlan(0.25, False), StepPlan(0.25, True)]
+    states = []
+    for wrap in (lambda eager: eager, compiled.CompiledStepper):
+        pyro.clear_param_store()
+        pyro.set_rng_seed(1)
+        ready = prepare(model, guide, Y.double(), elbo_from(None, 4, None))
+        state = StepState(dict(ready.params), optimizer_from("adam")())
+        with pyro.validation_enabled(False):
+            taken, fault = wrap(EagerStepper(ready.objective)).advance(state, ready.batches, plans)
+        assert fault is None
+        assert [one.learning_rate for one in taken] == [0.05 * plan.factor for plan in plans]
+        states.append(state)
+    one, other = states
+    assert one.average.counts == other.average.counts == {"loc": 5, "scale": 5}
+    for name in ("loc", "scale"):
+        torch.testing.assert_close(other.average.values[name], one.average.values[name], rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(other.good[name], one.good[name], rtol=1e-10, atol=1e-10)
