@@ -86,7 +86,8 @@ def fit(
         device: move modules, parameters and data there first. dtypes stay.
         progress: None shows a bar on a terminal or in a notebook.
         checkpoint: a path to write the run to, every ``checkpoint_every`` steps and at the end.
-        resume: a checkpoint to go on from; the result is that of a run that was never interrupted, to the bit.
+        resume: a checkpoint to go on from; the result is that of a run that was never interrupted, to the bit (with
+            ``compile=True`` to rounding, since the first step after it is eager).
         vectorize: see :class:`~pyro_vae.TraceELBO`.
         beta: and ``annealing``, ``free_bits``: weights on the latents' terms, see :class:`~pyro_vae.TraceELBO`. The
             history is the weighted objective; the bound of the finished fit, by which the tail average and the best
