@@ -91,6 +91,7 @@ def continuous() -> Sheet:
         "… leave-one-out": pv.ScoreFunction("leave-one-out"),
         "… optimal": pv.ScoreFunction("optimal"),
         "MeasureValued": pv.MeasureValued(),
+        "ClosedFormEntropy": pv.ClosedFormEntropy(),
     }
     panels = []
     for title, steps in (("start of the fit", 0), ("end of the fit", 400)):
@@ -138,6 +139,9 @@ def importance_weighted() -> Sheet:
         "DReG": pv.DReG(),
         "VIMCO": pv.VIMCO(),
         "Renyi(0.5)": pv.Renyi(0.5),
+        "WakeWake": pv.WakeWake(),
+        "TailAdaptive": pv.TailAdaptive(),
+        "CUBO(2)": pv.CUBO(2),
     }
     problem, evidence = gaussian()
 
@@ -154,7 +158,7 @@ def importance_weighted() -> Sheet:
         for name, e in (("IWAE", pv.IWAE()), ("Renyi(0.5)", pv.Renyi(0.5)), ("ELBO", pv.Reparameterized()))
     }
     known = {"ELBO": gaps.pop("ELBO")}
-    gaps |= dict.fromkeys(("IWAE (landing stuck)", "DReG", "VIMCO"), gaps["IWAE"])
+    gaps |= dict.fromkeys(("IWAE (landing stuck)", "DReG", "VIMCO", "WakeWake"), gaps["IWAE"])
     return (
         Panel("the guide's gradient", "particles K", "signal to noise", clear),
         Panel("the bound", "particles K", "nats below the evidence", gaps, known),
