@@ -109,19 +109,27 @@ def model_path(particles: Particles, frame: SharedFrame) -> Tensor:
 
 
 def unweighted_score(particles: Particles, frame: SharedFrame) -> Tensor | None:
-    r"""What of the guide's score is not in the weights, ``[K, *shared]``: :math:`\sum_i (1 - s_i) \log q_i`, through
-    the guide's own parameters alone, for sites with a scale :math:`s_i`; None when every scale is 1.
+    r"""What of the guide's score is not in the weights, ``[K, *shared]``: :math:`\sum_i (1 - s_i m_i) \log q_i`, through
+    the guide's own parameters alone, for sites with a scale :math:`s_i` or a mask :math:`m_i`; None when there is none.
 
     Reparameterising the score away supposes that the weights are divided by the density that was drawn from.
     """
-    terms = [
-        frame.rows(Factor(site.log_q.log_prob - site.log_q_frozen.log_prob, site.log_q.plates, 1 - site.log_q.scale))
-        for site in particles.sites.values()
-        if site.log_q is not None
-        and site.log_q_frozen is not None
-        and not (isinstance(site.log_q.scale, float) and site.log_q.scale == 1.0)
-    ]
+    terms = []
+    for site in particles.sites.values():
+        if site.log_q is None or site.log_q_frozen is None:
+            continue
+        weighted_path = _path(site.log_q, site.log_q_frozen)
+        if site.log_q_score is not None and site.log_q_score_frozen is not None:
+            drawn = replace(_path(site.log_q_score, site.log_q_score_frozen), scale=1.0)
+            terms.append(frame.rows(drawn) - frame.rows(weighted_path))
+        elif not (isinstance(site.log_q.scale, float) and site.log_q.scale == 1.0):
+            terms.append(frame.rows(replace(weighted_path, scale=1 - site.log_q.scale)))
     return torch.stack(terms).sum(0) if terms else None
+
+
+def _path(live: Factor, frozen: Factor) -> Factor:
+    """The path of a factor through the parameters that the frozen one has stopped; its value is zero."""
+    return replace(live, log_prob=live.log_prob - frozen.log_prob)
 
 
 def renyi_bound(log_w: Tensor, alpha: float = 0.0) -> Tensor:

@@ -150,6 +150,7 @@ class Site:
     log_p_frozen: Factor | None = None
     log_q_frozen: Factor | None = None
     log_q_score: Factor | None = None
+    log_q_score_frozen: Factor | None = None
     kl: Factor | None = None
     kl_covers: tuple[str, ...] = ()
     entropy: Factor | None = None
@@ -189,7 +190,16 @@ class Rerun(Protocol):
 
 
 # the fields of a site that are factors of the particles (of dreams there may be another number)
-FACTORS = ("log_p", "log_q", "log_p_frozen", "log_q_frozen", "log_q_score", "kl", "entropy")
+FACTORS = (
+    "log_p",
+    "log_q",
+    "log_p_frozen",
+    "log_q_frozen",
+    "log_q_score",
+    "log_q_score_frozen",
+    "kl",
+    "entropy",
+)
 
 
 @dataclass(frozen=True)

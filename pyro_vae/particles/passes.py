@@ -22,6 +22,7 @@ from pyro_vae.particles.parameters import add_parameters
 from pyro_vae.particles.plan import Plan
 from pyro_vae.particles.reruns import add_reruns
 from pyro_vae.particles.runs import Run, sample_sites
+from pyro_vae.particles.table import unmasked
 
 
 def add_passes(
@@ -72,7 +73,10 @@ def _add_frozen(particles: Particles, run: Run, program: Callable, guide: Callab
         alone = Run({}, sites, run.setting) if role == "guide" else Run(sites, {}, run.setting)
         factors = factors_of(alone)
     field = "log_q_frozen" if role == "guide" else "log_p_frozen"
-    return with_fields(particles, {name: {field: factor} for (_, name), factor in factors.items()})
+    fields = {name: {field: factor} for (_, name), factor in factors.items()}
+    for name in (name for name in fields if role == "guide" and particles[name].log_q_score is not None):
+        fields[name]["log_q_score_frozen"] = unmasked(sites[name], alone)
+    return with_fields(particles, fields)
 
 
 def _as_trace(sites: Mapping[str, Any]) -> poutine.Trace:

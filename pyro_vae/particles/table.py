@@ -36,7 +36,7 @@ def tabulate(run: Run, *, stop: bool = False, shapes: Mapping[str, torch.Size] |
             sites[name] = Site(name, torch.empty(0), log_p=log_p, observed=True)
         elif contraction is None or name not in contraction.summed:
             site = _site(name, model, guide, run, stop, contraction)
-            score = None if guide is None or site.deterministic else _unmasked(guide, run, contraction)
+            score = None if guide is None or site.deterministic else unmasked(guide, run, contraction)
             sites[name] = replace(site, log_p=log_p, log_q=log_q, log_q_score=score)
     return Particles(sites, count if dim is not None else 1, deterministic, run.setting.subsamples)
 
@@ -78,7 +78,7 @@ def _site(
     )
 
 
-def _unmasked(guide: Mapping[str, Any], run: Run, contraction: Contraction | None) -> Factor | None:
+def unmasked(guide: Mapping[str, Any], run: Run, contraction: Contraction | None = None) -> Factor | None:
     """What a masked site was drawn from: a mask takes it out of the cost, and its value still comes from there. None
     without a mask."""
     masked = guide["mask"] is not None and guide["mask"] is not True

@@ -266,3 +266,30 @@ def test_discrete_sites_are_sent_to_vimco(estimator):
 def test_vimco_needs_two_particles():
     with pytest.raises(EstimatorError, match="num_particles >= 2"):
         VIMCO()(table(network(), STATES[:1]))
+
+
+def test_dreg_has_iwaes_mean_where_a_guide_site_is_masked():
+    """The site's own terms are out of the weights and its value still comes from the guide. 4e5 pairs of estimates from
+    the same draws; 5 standard errors of the difference: budget 6e-7."""
+
+    def model(rows):
+        with pyro.plate("rows", rows):
+            with pyro.poutine.mask(mask=torch.tensor(False)):
+                z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=torch.full((rows,), 1.5))
+
+    def guide(rows):
+        loc = pyro.param("loc", lambda: torch.full((rows,), 0.2, dtype=torch.float64))
+        with pyro.plate("rows", rows), pyro.poutine.mask(mask=torch.tensor(False)):
+            pyro.sample("z", dist.Normal(loc, 0.8))
+
+    found = []
+    for estimator in (IWAE(), DReG()):
+        pyro.set_rng_seed(0)
+        TraceELBO(estimator, num_particles=3).differentiable_loss(model, guide, 400_000).backward()
+        leaf = dict(pyro.get_param_store().named_parameters())["loc"]
+        found.append(leaf.grad.clone())
+        leaf.grad = None
+    difference = found[0] - found[1]
+    assert difference.mean().abs() < 5 * difference.std() / math.sqrt(400_000)
+    assert found[0].mean().abs() > 0.1
