@@ -109,8 +109,9 @@ def model_path(particles: Particles, frame: SharedFrame) -> Tensor:
 
 
 def unweighted_score(particles: Particles, frame: SharedFrame) -> Tensor | None:
-    r"""What of the guide's score is not in the weights, ``[K, *shared]``: :math:`\sum_i (1 - s_i m_i) \log q_i`, through
-    the guide's own parameters alone, for sites with a scale :math:`s_i` or a mask :math:`m_i`; None when there is none.
+    r"""What of the guide's score is not in the weights, ``[K, *shared]``: :math:`\sum_i (1 - s_i m_i) \log q_i`,
+    through the guide's own parameters alone, for sites with a scale :math:`s_i` or a mask :math:`m_i`; None when there
+    is none.
 
     Reparameterising the score away supposes that the weights are divided by the density that was drawn from.
     """

@@ -73,7 +73,7 @@ def _add_frozen(particles: Particles, run: Run, program: Callable, guide: Callab
         alone = Run({}, sites, run.setting) if role == "guide" else Run(sites, {}, run.setting)
         factors = factors_of(alone)
     field = "log_q_frozen" if role == "guide" else "log_p_frozen"
-    fields = {name: {field: factor} for (_, name), factor in factors.items()}
+    fields: dict[str, dict[str, Any]] = {name: {field: factor} for (_, name), factor in factors.items()}
     for name in (name for name in fields if role == "guide" and particles[name].log_q_score is not None):
         fields[name]["log_q_score_frozen"] = unmasked(sites[name], alone)
     return with_fields(particles, fields)
