@@ -24,18 +24,29 @@ X = torch.tensor([0.4, 1.3, -0.2])
 TEMPERATURE = torch.tensor(0.4)
 
 
-def _bits():
+def _bits_of(relaxed):
+    """A bit for each row, in model and guide from the same class."""
+
     def model(x):
         with pyro.plate("data", 3):
-            b = pyro.sample("b", dist.RelaxedBernoulli(TEMPERATURE, probs=torch.tensor(0.4)))
+            b = pyro.sample("b", relaxed(TEMPERATURE, probs=torch.tensor(0.4)))
             pyro.sample("x", dist.Normal(b, 0.5), obs=x)
 
     def guide(x):
         logits = pyro.param("logits", lambda: torch.tensor([0.2, -0.5, 0.9]))
         with pyro.plate("data", 3):
-            pyro.sample("b", dist.RelaxedBernoulli(TEMPERATURE, logits=logits))
+            pyro.sample("b", relaxed(TEMPERATURE, logits=logits))
 
     return model, guide
+
+
+def _bits():
+    return _bits_of(dist.RelaxedBernoulli)
+
+
+def _hard_bits():
+    """Values are 0 and 1, densities those of the relaxed draw behind them."""
+    return _bits_of(dist.RelaxedBernoulliStraightThrough)
 
 
 def _categories():
@@ -48,22 +59,6 @@ def _categories():
         logits = pyro.param("logits", lambda: torch.zeros(3, 3))
         with pyro.plate("data", 3):
             pyro.sample("c", dist.RelaxedOneHotCategorical(TEMPERATURE, logits=logits))
-
-    return model, guide
-
-
-def _hard_bits():
-    """Values are 0 and 1, densities those of the relaxed draw behind them."""
-
-    def model(x):
-        with pyro.plate("data", 3):
-            b = pyro.sample("b", dist.RelaxedBernoulliStraightThrough(TEMPERATURE, probs=torch.tensor(0.4)))
-            pyro.sample("x", dist.Normal(b, 0.5), obs=x)
-
-    def guide(x):
-        logits = pyro.param("logits", lambda: torch.tensor([0.2, -0.5, 0.9]))
-        with pyro.plate("data", 3):
-            pyro.sample("b", dist.RelaxedBernoulliStraightThrough(TEMPERATURE, logits=logits))
 
     return model, guide
 
