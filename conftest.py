@@ -5,7 +5,9 @@ It stands at the root because docstrings under ``pyro_vae`` and pages under ``do
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import pyro
@@ -13,6 +15,9 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+# Compiled functions are kept for the tests of one process, which start with none.
+_COMPILED = tempfile.TemporaryDirectory()
+os.environ["PYRO_VAE_CACHE"] = _COMPILED.name
 
 
 def _global_state() -> dict[str, object]:

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from pyro_vae.compiling import first_line, fold_constants, inductor, is_mutating, is_random, without_writes, write_down
+from pyro_vae.compiling.constants import fold_constants
+from pyro_vae.compiling.machine import inductor
+from pyro_vae.compiling.writing import first_line, is_mutating, is_random, without_writes, write_down
 from pyro_vae.errors import ModelError
 
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]

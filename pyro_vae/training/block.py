@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, fx
 
-from pyro_vae.compiling import inductor, without_writes
+from pyro_vae.compiling.building import build
+from pyro_vae.compiling.writing import is_mutating, without_writes
 from pyro_vae.training.flat import Flat
 from pyro_vae.training.loop import CHECK_EVERY
 from pyro_vae.training.noise import Noise
@@ -36,38 +36,49 @@ class Block:
         self.noise = Noise(written.draws, self.capacity)
         self.plans = torch.zeros(self.capacity, 2, dtype=torch.float64)
         self.numbers = torch.zeros(self.capacity, 3, dtype=torch.float64)
-        self._arguments = [
-            [*self.state.wholes, self.numbers[step], self.plans[step], *(value[step] for value in self.noise.values)]
-            for step in range(self.capacity)
-        ]
         with kept_randomness():
             self.noise.draw(1)
-        self._step = _compiled(written, self.state, self._arguments[0])
+        plan, numbers = torch.zeros(2, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+        noise = [rows[0].clone() for rows in self.noise.rows]
+        self._steps = build(
+            _in_place(written, self.state, self.noise.row),
+            [*self.state.wholes, numbers, plan, *noise, *written.constants],
+            into=[(plan, self.plans), *zip(noise, self.noise.rows, strict=True)],
+            outof=[(numbers, self.numbers)],
+            text=(written.graph, f"{written.buffers} of {len(written.state)} are buffers"),
+            vectors_from=_VECTORS_FROM,
+        )
 
     def run(self, factors: Sequence[float], weights: Sequence[float]) -> list[list[float]]:
         """As many steps as there are factors; (bound, gradient norm, ELBO) of each. Draws from torch's generator."""
         count = len(factors)
         self.plans[:count] = torch.tensor([factors, weights], dtype=torch.float64).T
         self.noise.draw(count)
-        for arguments in self._arguments[:count]:
-            self._step(list(arguments))
+        self._steps(count)
         return self.numbers[:count].tolist()
 
 
-def _compiled(written: WrittenStep, flat: Flat, arguments: Sequence[Tensor]):
-    """One step that moves the flat state in place and writes its numbers into their row."""
-    wholes = len(flat.wholes)
+def _in_place(written: WrittenStep, flat: Flat, row: Flat) -> Callable[[Sequence[Tensor]], fx.GraphModule]:
+    """How to write down one step that moves the flat state in place and writes its numbers into theirs."""
+    wholes, noises = len(flat.wholes), len(row.wholes)
 
     def step(*inputs: Tensor) -> tuple:
-        state, (numbers, plan), noise = inputs[:wholes], inputs[wholes : wholes + 2], inputs[wholes + 2 :]
-        *new, row = written.graph(*flat.unpack(state), plan[0], plan[1], *noise)
+        state, (numbers, plan) = inputs[:wholes], inputs[wholes : wholes + 2]
+        noise, constants = inputs[wholes + 2 :][:noises], inputs[wholes + 2 :][noises:]
+        new, found = written(*flat.unpack(state), plan[0], plan[1], *row.unpack(noise), *constants)
         for whole, values in zip(state, flat.pack(new), strict=True):
             whole.copy_(values)
-        numbers.copy_(row)
+        numbers.copy_(found)
         return ()
 
-    examples = [argument.clone() for argument in arguments]
-    with warnings.catch_warnings():  # torch warns of its own parts: deprecated here, experimental there
-        warnings.simplefilter("ignore")
-        graph: fx.GraphModule = without_writes(step, examples)
-        return inductor(graph, examples, long=_VECTORS_FROM)
+    def write(examples: Sequence[Tensor]) -> fx.GraphModule:
+        graph = without_writes(step, examples)
+        allowed = [node for node in graph.graph.nodes if node.op == "placeholder"][: wholes + 1]
+        for node in graph.graph.nodes:
+            if is_mutating(node) and node.args[0] not in allowed:
+                raise UnwritableError(
+                    f"the programs write in place into a tensor that is no buffer of theirs ({node.target})"
+                )
+        return graph
+
+    return write

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from pyro_vae.compiling import first_line
+from pyro_vae.compiling.writing import first_line
 from pyro_vae.training.adam import AdamUpdate, adam_update
 from pyro_vae.training.agreement import difference
 from pyro_vae.training.batches import Batches, WholeData
@@ -76,17 +76,19 @@ class CompiledStepper:
         """A block of steps; None, with the state as it was, where a number is not finite."""
         tensors = self._tensors(state)
         rows = self._tried(block, state, tensors, plans)
-        if not all(abs(number) < float("inf") for bound, norm, _ in rows for number in (bound, norm)):
+        if not bool(torch.isfinite(block.numbers[: len(plans), :2]).all()):
             return None
         block.state.store(tensors.all())
         averaged = sum(plan.averaged for plan in plans)
         if averaged:
             counted = max(state.average.counts.values(), default=0) + averaged
             state.average.values, state.average.counts = tensors.average, dict.fromkeys(tensors.average, counted)
-        rates = []
+        rates, factor = [], None
         for plan in plans:
-            state.optimizer.set_factor(plan.factor)  # pyright: ignore[reportAttributeAccessIssue]
-            rates.append(state.optimizer.learning_rate)
+            if plan.factor != factor:
+                state.optimizer.set_factor(factor := plan.factor)  # pyright: ignore[reportAttributeAccessIssue]
+                rate = state.optimizer.learning_rate
+            rates.append(rate)
         return [Taken(bound, norm, rate, elbo) for (bound, norm, elbo), rate in zip(rows, rates, strict=True)]
 
     def _tried(

@@ -40,9 +40,13 @@ class Flat:
     @torch.no_grad()
     def load(self, tensors: Sequence[Tensor]) -> None:
         """Copy the values of ``tensors`` in."""
-        torch._foreach_copy_(self.views, [tensor.detach() for tensor in tensors])
+        torch._foreach_copy_(self.views, _plain(tensors))
 
     @torch.no_grad()
     def store(self, tensors: Sequence[Tensor]) -> None:
         """Copy the values out into ``tensors``."""
-        torch._foreach_copy_([tensor.detach() for tensor in tensors], self.views)
+        torch._foreach_copy_(_plain(tensors), self.views)
+
+
+def _plain(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in tensors]

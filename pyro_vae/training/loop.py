@@ -92,7 +92,7 @@ def advance(run: Run, stepper: Stepper, plan: RunPlan, between: Callable[[Run], 
     with pyro.validation_enabled(False):
         while not _finished(run, plan):
             count = min(pace, _to_next_mark(run, plan))
-            plans = [_step_plan(run, plan, run.step + ahead) for ahead in range(count)]
+            plans = _step_plans(run, plan, count)
             before = time.perf_counter()
             taken, fault = stepper.advance(run.state, run.batches, plans)
             now = time.perf_counter()
@@ -139,13 +139,19 @@ def _to_next_mark(run: Run, plan: RunPlan) -> int:
     return max(1, min(marks))
 
 
-def _step_plan(run: Run, plan: RunPlan, step: int) -> StepPlan:
-    settled = 0.0
-    if run.settle_from is not None:
-        settled = (step - run.settle_from) / max(run.settle_steps, 1)
-    from_share = AVERAGED_FROM if plan.schedule.stoppable else 0.0
-    averaged = plan.average and run.settle_from is not None and settled >= from_share
-    return StepPlan(plan.schedule.factor(Moment(step, plan.steps, settled)), averaged)
+def _step_plans(run: Run, plan: RunPlan, count: int) -> list[StepPlan]:
+    """What is decided ahead of the next ``count`` steps."""
+    first, schedule = run.step, plan.schedule
+    if run.settle_from is None and schedule.stoppable:  # nothing changes while such a run searches
+        return [StepPlan(schedule.factor(Moment(first, plan.steps, 0.0)), averaged=False)] * count
+    begin, length = (first, 1) if run.settle_from is None else (run.settle_from, max(run.settle_steps, 1))
+    from_share = AVERAGED_FROM if schedule.stoppable else 0.0
+    plans = []
+    for step in range(first, first + count):
+        settled = 0.0 if run.settle_from is None else (step - begin) / length
+        averaged = plan.average and run.settle_from is not None and settled >= from_share
+        plans.append(StepPlan(schedule.factor(Moment(step, plan.steps, settled)), averaged))
+    return plans
 
 
 def verdict(run: Run, plan: RunPlan) -> tuple[bool, str]:

@@ -13,24 +13,43 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from pyro_vae.compiling import is_random
+from pyro_vae.compiling.writing import is_random
+from pyro_vae.training.flat import Flat
+from pyro_vae.training.randomness import kept_randomness
 
 aten = torch.ops.aten
 Fill = Callable[[Tensor], Any]
+
+
+def _bernoulli(noise: Tensor, p: Tensor) -> Tensor:
+    return (noise < p).to(p.dtype)
+
+
+def _normal(noise: Tensor, mean: Any, std: Any = 1.0) -> Tensor:
+    return mean + std * noise
+
+
+def _itself(noise: Tensor, like: Tensor, **_: Any) -> Tensor:
+    return noise
+
+
+def _race(noise: Tensor, p: Tensor, *_: Any) -> Tensor:
+    """The exponential race by which torch itself draws one category per row."""
+    return (p / noise).argmax(-1, keepdim=True)
+
+
 # Numbers that a draw depends on, and the value as a function of them and of the tensors that the program gave.
 _TRANSFORMED: dict[Any, tuple[Fill, Callable[..., Tensor]]] = {
-    aten.bernoulli.default: (Tensor.uniform_, lambda noise, p: (noise < p).to(p.dtype)),
-    aten.normal.Tensor_Tensor: (Tensor.normal_, lambda noise, mean, std: mean + std * noise),
-    aten.normal.Tensor_float: (Tensor.normal_, lambda noise, mean, std=1.0: mean + std * noise),
-    aten.normal.float_Tensor: (Tensor.normal_, lambda noise, mean, std: mean + std * noise),
-    aten.rand_like.default: (Tensor.uniform_, lambda noise, like, **_: noise),
-    aten.randn_like.default: (Tensor.normal_, lambda noise, like, **_: noise),
+    aten.bernoulli.default: (Tensor.uniform_, _bernoulli),
+    aten.normal.Tensor_Tensor: (Tensor.normal_, _normal),
+    aten.normal.Tensor_float: (Tensor.normal_, _normal),
+    aten.normal.float_Tensor: (Tensor.normal_, _normal),
+    aten.rand_like.default: (Tensor.uniform_, _itself),
+    aten.randn_like.default: (Tensor.normal_, _itself),
 }
-# The exponential race by which torch itself draws one category per row.
-_RACE: tuple[Fill, Callable[..., Tensor]] = (
-    Tensor.exponential_,
-    lambda noise, p, *_: (p / noise).argmax(-1, keepdim=True),
-)
+_NEW: dict[Any, Fill] = {aten.randn.default: Tensor.normal_, aten.rand.default: Tensor.uniform_}
+_STANDARD: dict[Any, Fill] = {aten.normal_.default: Tensor.normal_, aten.uniform_.default: Tensor.uniform_}
+_EVERYWHERE_ALIKE = (Tensor.normal_, Tensor.uniform_)  # of any shape
 
 
 class UnliftableError(Exception):
@@ -46,20 +65,53 @@ class Draw:
 
 
 class Noise:
-    """The random numbers of up to ``steps`` steps: one tensor ``[steps, *shape]`` for each draw of a step."""
+    """The random numbers of up to ``steps`` steps: flat rows ``[steps, numbers of a step]``, one for each dtype.
+
+    ``row`` lays a step's draws out in them.
+    """
 
     def __init__(self, draws: Sequence[Draw], steps: int):
-        self.values = [draw.like.new_empty((steps, *draw.like.shape)) for draw in draws]
+        self.row = Flat([draw.like for draw in draws])
+        self.rows = [whole.new_empty((steps, len(whole))) for whole in self.row.wholes]
         self._fills = [
-            [(draw.fill, value[step]) for draw, value in zip(draws, self.values, strict=True)] for step in range(steps)
+            [(draw.fill, value) for draw, value in zip(draws, self.row.unpack(row), strict=True)]
+            for row in zip(*self.rows, strict=True)
         ]
+        self._at_once = self._whole_fill(draws)
 
     @torch.no_grad()
     def draw(self, steps: int) -> None:
         """Draw for the next ``steps`` steps, in the order in which they would."""
+        if self._at_once is not None:
+            self._at_once(self.rows[0][:steps])
+            return
+        self._one_by_one(steps)
+
+    def _one_by_one(self, steps: int) -> None:
         for fills in self._fills[:steps]:
-            for fill, row in fills:
-                fill(row)
+            for fill, value in fills:
+                fill(value)
+
+    def _whole_fill(self, draws: Sequence[Draw]) -> Fill | None:
+        """How all steps are filled by one call, where that gives the same numbers.
+
+        Torch draws normal numbers by sixteens: where every draw is a multiple of that, many are as one.
+        """
+        fills = {draw.fill for draw in draws}
+        if len(self.rows) != 1 or len(fills) != 1 or not fills <= set(_EVERYWHERE_ALIKE):
+            return None
+        (rows,), (fill,) = self.rows, fills
+        steps = 2 + 32 // max(1, rows.shape[1])  # torch has another way for less than sixteen
+        if steps > len(rows):
+            return None
+        with kept_randomness(), torch.no_grad():
+            before = torch.get_rng_state()
+            self._one_by_one(steps)
+            wanted, after = rows[:steps].clone(), torch.get_rng_state()
+            torch.set_rng_state(before)
+            fill(rows[:steps])
+            same = torch.equal(rows[:steps], wanted) and torch.equal(torch.get_rng_state(), after)
+        return fill if same else None
 
 
 def lift_noise(graph: fx.GraphModule) -> list[Draw]:
@@ -90,19 +142,26 @@ def _lifted(node: fx.Node, noise: fx.Node) -> tuple[Tensor, Fill, fx.Node]:
     if any(isinstance(argument, torch.Generator) for argument in plain):
         raise UnliftableError(f"{name} with a generator of its own")
     sources = node.all_input_nodes
-    if not sources:  # rand, randn, randperm, ...
+    if target in _NEW:
+        return value, _NEW[target], noise
+    if not sources:  # randperm, randint, ...
         return value, lambda row: row.copy_(target(*node.args, **node.kwargs)), noise
-    rule = _RACE if target is aten.multinomial.default and node.args[1] == 1 else _TRANSFORMED.get(target)
-    if rule is not None:
-        fill, transform = rule
-        like = sources[0].meta["val"] if rule is _RACE else value
-        return like, fill, graph.call_function(transform, (noise, *node.args), dict(node.kwargs))
-    written = name.split(".")[1].endswith("_") and sources == [node.args[0]]
-    if written and value.is_contiguous():  # normal_, uniform_, exponential_, bernoulli_, ... with numbers alone
-        numbers, options = node.args[1:], dict(node.kwargs)
-        return (
-            value,
-            lambda row: target(row, *numbers, **options),
-            graph.call_function(aten.copy_.default, (node.args[0], noise)),
-        )
+    if target is aten.multinomial.default and node.args[1] == 1:
+        return sources[0].meta["val"], Tensor.exponential_, graph.call_function(_race, (noise, *node.args))
+    if target in _TRANSFORMED:
+        fill, transform = _TRANSFORMED[target]
+        return value, fill, graph.call_function(transform, (noise, *node.args), dict(node.kwargs))
+    if name.split(".")[1].endswith("_") and sources == [node.args[0]] and value.is_contiguous():
+        # normal_, uniform_, exponential_, bernoulli_, ... with numbers alone
+        return value, _filling(node), graph.call_function(aten.copy_.default, (node.args[0], noise))
     raise UnliftableError(name)
+
+
+def _filling(node: fx.Node) -> Fill:
+    """How torch fills a tensor in place; standard numbers by the one function that is known to be theirs."""
+    target: Any = node.target
+    numbers, options = node.args[1:], {key: value for key, value in node.kwargs.items() if value is not None}
+    fill = _STANDARD.get(target)
+    if fill is not None and not options and tuple(numbers) in ((), (0, 1)):
+        return fill
+    return lambda row: target(row, *numbers, **options)

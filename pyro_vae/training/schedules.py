@@ -12,14 +12,14 @@ import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pyro_vae.errors import OptionError
 
 LAST = 0.001  # the factor at the end of a run
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """Where a run is: ``step`` of at most ``steps``; ``settled`` is 0 while it searches and 1 at the end."""
 
     step: int

@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -41,8 +41,7 @@ class StepState:
             assign({name: leaf for name, leaf in self.params.items() if name in self.good}, self.good)
 
 
-@dataclass(frozen=True)
-class StepPlan:
+class StepPlan(NamedTuple):
     """What is decided ahead of a step: the factor on the learning rate; whether its iterate enters the tail average."""
 
     factor: float
@@ -63,8 +62,7 @@ class Fault:
     error: Exception | None = None
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """One step taken: the bound before it (nats), the gradient's norm before clipping, the learning rate.
 
     ``elbo`` is the plain ELBO of the same draws, whatever the objective is; NaN where a stepper does not know it.

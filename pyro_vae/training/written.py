@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
-from pyro_vae.compiling import fold_constants, is_mutating, without_writes, write_down
+from pyro_vae.compiling.constants import constants_as_inputs, fold_constants
+from pyro_vae.compiling.writing import write_down
 from pyro_vae.training.adam import AdamUpdate
 from pyro_vae.training.batches import Arguments
 from pyro_vae.training.noise import Draw, Noise, UnliftableError, lift_noise
@@ -29,17 +30,24 @@ class UnwritableError(Exception):
 
 @dataclass(frozen=True)
 class WrittenStep:
-    """``graph(*state, factor, weight, *noise) -> (*new state, numbers)``.
+    """``graph(*state, factor, weight, *noise, *constants) -> (*new state but buffers, numbers)``; writes into buffers.
 
-    ``state`` are the live tensors: parameters, their last good values, tail averages, optimiser, buffers. ``factor``
-    multiplies the learning rate, ``weight`` is the new iterate's in the tail average (0: it does not enter); float64
-    scalars.
+    ``state`` are the live tensors: parameters, their last good values, tail averages, optimiser, buffers, which are the
+    last ``buffers`` of them. ``factor`` multiplies the learning rate, ``weight`` is the new iterate's in the tail
+    average (0: it does not enter); float64 scalars. ``constants`` are the data and what depends on them alone.
     ``numbers`` is float64 ``[3]``: bound, the gradient's norm before clipping, plain ELBO.
     """
 
     graph: fx.GraphModule
     state: list[Tensor]
+    buffers: int
     draws: list[Draw]
+    constants: list[Tensor]
+
+    def __call__(self, *inputs: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The whole new state and the numbers, by the operations of the graph."""
+        *new, numbers = self.graph(*inputs)
+        return [*new, *inputs[len(new) : len(self.state)]], numbers
 
 
 @dataclass(frozen=True)
@@ -88,12 +96,9 @@ def write_step(objective: Objective, arguments: Arguments, tensors: StepTensors,
         draws = lift_noise(graph)
     except UnliftableError as error:
         raise UnwritableError(f"random numbers of {error} cannot be drawn ahead of a step") from error
-    drawn = _drawn(draws, after)
-    copies = [tensor.detach().clone() for tensor in [*state, *scalars]]
-    graph = without_writes(graph, [*copies, *drawn])
-    _return_writes(graph, len(state))
+    _check_noise(draws, after)
     fold_constants(graph)
-    return WrittenStep(graph, state, draws)
+    return WrittenStep(graph, state, len(tensors.buffers), draws, constants_as_inputs(graph))
 
 
 @dataclass(frozen=True)
@@ -146,35 +151,14 @@ def _nothing_moved(tensors: StepTensors) -> Iterator[None]:
                 tensors.buffers[name].copy_(value)
 
 
-def _drawn(draws: Sequence[Draw], after: dict) -> list[Tensor]:
-    """The noise of this step; it must leave torch's generator where the step itself left it."""
+def _check_noise(draws: Sequence[Draw], after: dict) -> None:
+    """Noise drawn ahead must leave torch's generator where the step itself left it."""
     noise = Noise(draws, 1)
     with kept_randomness():
         noise.draw(1)
         same = torch.equal(torch.get_rng_state(), after["torch"])
     if not same:
         raise UnwritableError("its random numbers cannot be told apart from the rest of it")
-    return [value[0] for value in noise.values]
-
-
-def _return_writes(graph: fx.GraphModule, states: int) -> None:
-    """Instead of writing into inputs (buffers), return their new values: every one of the ``states`` then has one."""
-    inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
-    output = next(node for node in graph.graph.nodes if node.op == "output")
-    *values, numbers = output.args[0]
-    written: dict[fx.Node, fx.Node] = {}
-    for node in [node for node in graph.graph.nodes if is_mutating(node)]:
-        target, value = node.args[:2]
-        if node.target is not torch.ops.aten.copy_.default or target not in inputs[len(values) : states]:
-            raise UnwritableError(
-                f"the programs write in place into a tensor that is no buffer of theirs ({node.target})"
-            )
-        written[target] = value
-        node.replace_all_uses_with(value)
-        graph.graph.erase_node(node)
-    buffers = inputs[len(values) : states]
-    output.args = ([*values, *(written.get(buffer, buffer) for buffer in buffers), numbers],)
-    graph.recompile()
 
 
 def _same(one: dict, other: dict) -> bool:

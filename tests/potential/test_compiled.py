@@ -8,7 +8,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from pyro_vae.compiling import fold_constants
+from pyro_vae.compiling.constants import fold_constants
 from pyro_vae.potential import Potential, compiled
 from pyro_vae.potential.compiled import compile_gradient, disagreement
 from tests.potential.cases import CASES, Case, eight_schools

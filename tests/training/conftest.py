@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pyro_vae.training import block, compiled, evaluation, step
+from pyro_vae.compiling import building
+from pyro_vae.training import compiled, evaluation, step
 
 
 @pytest.fixture
@@ -18,7 +19,8 @@ def cheap_bounds(monkeypatch):
 @pytest.fixture
 def interpreted(monkeypatch):
     """Written steps are run as they are."""
-    monkeypatch.setattr(block, "inductor", lambda graph, inputs, **_: lambda arguments: graph(*arguments))
+    monkeypatch.setenv("PYRO_VAE_CACHE", "")
+    monkeypatch.setattr(building, "inductor", lambda graph, inputs, **_: lambda arguments: graph(*arguments))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from torch.distributions import constraints
 from torch.utils.data import DataLoader, TensorDataset
 
 from pyro_vae import LinearAnnealing
+from pyro_vae.compiling import building
 from pyro_vae.errors import DivergedError
 from pyro_vae.training import FitInterrupted, adam, block, compiled, noise
 from pyro_vae.training.objective import elbo_from
@@ -147,7 +148,8 @@ def test_without_a_compiler_the_fit_goes_on_and_says_so(monkeypatch):
     def missing(*_, **__):
         raise RuntimeError("No working C++ compiler found\nand much more")
 
-    monkeypatch.setattr(block, "inductor", missing)
+    monkeypatch.setenv("PYRO_VAE_CACHE", "")
+    monkeypatch.setattr(building, "inductor", missing)
     with pytest.warns(UserWarning, match="No working C\\+\\+ compiler found\\)"):
         other = fitted(simple, compile=True, steps=5)
     same(fitted(simple, steps=5), other)

@@ -7,7 +7,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from pyro_vae.compiling import write_down
+from pyro_vae.compiling.writing import write_down
 from pyro_vae.training.noise import Noise, UnliftableError, lift_noise
 
 
@@ -50,7 +50,7 @@ def test_lifted_draws_are_the_programs_own_and_leave_the_generator_where_it_does
     noise.draw(steps)
     assert torch.equal(after, torch.get_rng_state())
     for step in range(steps):
-        torch.testing.assert_close(graph(x, *(value[step] for value in noise.values)), wanted[step])
+        torch.testing.assert_close(graph(x, *noise.row.unpack([rows[step] for rows in noise.rows])), wanted[step])
 
 
 @pytest.mark.parametrize(

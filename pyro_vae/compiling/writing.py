@@ -1,15 +1,12 @@
-"""A function of tensors written down as a list of operations, and that list compiled by Inductor.
+"""A function of tensors written down as a list of operations.
 
 ``make_fx`` runs the function once and writes down every tensor operation, those of autograd included, without Pyro and
-autograd around them; torch Inductor turns that list into machine code (a C++ compiler is needed). Shared by
-``potential`` and ``training``; knows nothing of Pyro.
+autograd around them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, fx
@@ -69,63 +66,6 @@ def _state_dtypes(graph: fx.GraphModule) -> None:
         if any(argument.name == "dtype" for argument in schema.arguments):
             node.kwargs = {**node.kwargs, "dtype": node.meta["val"].dtype}
     graph.recompile()
-
-
-def fold_constants(graph: fx.GraphModule) -> None:
-    """Compute now what depends on constants alone."""
-    known: dict[fx.Node, Tensor] = {}
-    for node in list(graph.graph.nodes):
-        if node.op == "get_attr":
-            known[node] = getattr(graph, node.target)
-        elif node.op == "call_function" and all(source in known for source in node.all_input_nodes):
-            value = node.target(*fx.map_arg(node.args, known.get), **fx.map_arg(node.kwargs, known.get))
-            if not isinstance(value, Tensor):
-                continue
-            graph.register_buffer(f"_folded_{node.name}", value)
-            with graph.graph.inserting_before(node):
-                constant = graph.graph.get_attr(f"_folded_{node.name}")
-            constant.meta = node.meta
-            node.replace_all_uses_with(constant)
-            graph.graph.erase_node(node)
-            known[constant] = value
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
-
-
-# Loops this long are worth the seconds that it takes to find out which vector instructions there are.
-LONG = 20_000
-
-
-def inductor(
-    graph: fx.GraphModule, inputs: Sequence[Tensor], *, long: int = LONG, **options: Any
-) -> Callable[[list[Tensor]], Sequence]:
-    """Machine code for the graph: a function of a list of tensors.
-
-    Vector instructions are used where a tensor has ``long`` elements; ``options`` are Inductor's own.
-    """
-    with _quick_compile(graph, long, options):
-        from torch._inductor.compile_fx import compile_fx_inner  # importing it warns of torch's own deprecations
-
-        return compile_fx_inner(graph, list(inputs))  # type: ignore[return-value]
-
-
-@contextmanager
-def _quick_compile(graph: fx.GraphModule, long: int, options: dict[str, Any]) -> Iterator[None]:
-    """Inductor set for one small graph: one thread, one process, one call of the C++ compiler; all put back after."""
-    from torch._inductor import config, cpu_vec_isa
-
-    sizes = [node.meta["val"].numel() for node in graph.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
-    settings = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": False, **options}
-    scalar = max(sizes, default=0) < long
-    if scalar:
-        settings["cpp.vec_isa_ok"] = False
-        cpu_vec_isa.valid_vec_isa_list.cache_clear()
-    try:
-        with config.patch(settings):
-            yield
-    finally:
-        if scalar:
-            cpu_vec_isa.valid_vec_isa_list.cache_clear()
 
 
 def first_line(error: BaseException) -> str:

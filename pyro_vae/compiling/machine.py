@@ -1,0 +1,44 @@
+"""Machine code for a list of tensor operations, made by torch Inductor (a C++ compiler is needed)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, fx
+
+# Loops this long are worth the seconds that it takes to find out which vector instructions there are.
+LONG = 20_000
+
+
+def inductor(
+    graph: fx.GraphModule, inputs: Sequence[Tensor], *, long: int = LONG, **options: Any
+) -> Callable[[list[Tensor]], Sequence]:
+    """Machine code for the graph: a function of a list of tensors.
+
+    Vector instructions are used where a tensor has ``long`` elements; ``options`` are Inductor's own.
+    """
+    with _quick_compile(graph, long, options):
+        from torch._inductor.compile_fx import compile_fx_inner  # importing it warns of torch's own deprecations
+
+        return compile_fx_inner(graph, list(inputs))  # type: ignore[return-value]
+
+
+@contextmanager
+def _quick_compile(graph: fx.GraphModule, long: int, options: dict[str, Any]) -> Iterator[None]:
+    """Inductor set for one small graph: one thread, one process, one call of the C++ compiler; all put back after."""
+    from torch._inductor import config, cpu_vec_isa
+
+    sizes = [node.meta["val"].numel() for node in graph.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
+    settings = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": False, **options}
+    scalar = max(sizes, default=0) < long
+    if scalar:
+        settings["cpp.vec_isa_ok"] = False
+        cpu_vec_isa.valid_vec_isa_list.cache_clear()
+    try:
+        with config.patch(settings):
+            yield
+    finally:
+        if scalar:
+            cpu_vec_isa.valid_vec_isa_list.cache_clear()

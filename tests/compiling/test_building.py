@@ -1,0 +1,184 @@
+"""A function that is built plays its steps as Python would run them; and it is found again on disk by what it does."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+import torch
+
+from pyro_vae.compiling import building, cache
+from pyro_vae.compiling.tape import PlayError
+from pyro_vae.compiling.writing import without_writes, write_down
+
+STEPS = 7
+DATA = torch.linspace(-1, 1, 12).reshape(4, 3)
+
+
+def step(state, number, noise, data):
+    """Two matrix products with what lies between them, and a state that moves."""
+    scores = torch.tanh(state @ data.T) + noise
+    inner = scores @ data
+    state.mul_(0.9).add_(torch.addmm(inner, scores, data, beta=0.5) / 10)
+    number.copy_((scores.logsumexp(-1).sum() + inner.square().sum()).double())
+    return ()
+
+
+def tensors(rows=2, data=DATA):
+    torch.manual_seed(0)
+    return {
+        "state": torch.randn(rows, 3),
+        "number": torch.zeros((), dtype=torch.float64),
+        "noise": torch.zeros(rows, 4),
+        "data": data.clone(),
+        "noises": torch.randn(STEPS, rows, 4),
+        "numbers": torch.zeros(STEPS, dtype=torch.float64),
+    }
+
+
+def built(given, function=step, said="a step"):
+    inputs = [given[name] for name in ("state", "number", "noise", "data")]
+    return building.build(
+        lambda examples: without_writes(function, examples),
+        inputs,
+        into=[(given["noise"], given["noises"])],
+        outof=[(given["number"], given["numbers"])],
+        text=(write_down(function, [value.clone() for value in inputs], decompose=False), said),
+        vectors_from=512,
+    )
+
+
+def by_hand(given):
+    for row in range(STEPS):
+        step(given["state"], given["number"], given["noises"][row], given["data"])
+        given["numbers"][row] = given["number"]
+    return given
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "kept"))
+    return tmp_path / "kept"
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """From now on nothing can be compiled."""
+
+    def forbid():
+        def fail(*_, **__):
+            raise AssertionError("it was compiled")
+
+        monkeypatch.setattr(building, "inductor", fail)
+
+    return forbid
+
+
+def check(given, wanted):
+    for name in ("state", "numbers"):
+        torch.testing.assert_close(given[name], wanted[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_steps_are_pythons_and_are_found_again_by_what_they_do(kept, uncompiled):
+    given = tensors()
+    steps = built(given)
+    assert steps.__name__ == "play"
+    steps(3)
+    given["noises"][: STEPS - 3] = given["noises"][3:].clone()
+    numbers = given["numbers"][:3].clone()
+    steps(STEPS - 3)
+    given["numbers"] = torch.cat([numbers, given["numbers"][: STEPS - 3]])
+    check(given, by_hand(tensors()))
+    (entry,) = kept.iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+
+    uncompiled()
+    for data in (DATA, 2 * DATA):  # the values of data are no part of what a function does
+        again = tensors(data=data)
+        built(again)(STEPS)
+        check(again, by_hand(tensors(data=data)))
+    with pytest.raises(AssertionError, match="it was compiled"):
+        built(tensors(rows=3))
+    with pytest.raises(AssertionError, match="it was compiled"):
+        built(tensors(), said="another step")
+
+    for damaged in (entry / "calls.json", entry / "kernel_0.so"):
+        whole = damaged.with_suffix(".whole")
+        damaged.rename(whole)
+        with pytest.raises(AssertionError, match="it was compiled"):
+            built(tensors())
+        whole.rename(damaged)
+    (entry / "calls.json").write_text("{")
+    with pytest.raises(AssertionError, match="it was compiled"):
+        built(tensors())
+
+
+@pytest.mark.slow
+def test_memory_of_buffers_that_are_not_used_together_is_shared(kept):
+    def long(state, number, noise, data):
+        for _ in range(20):
+            state.copy_(torch.tanh(state @ data.T) @ data)
+        number.copy_(state.sum().double())
+        return ()
+
+    given = tensors()
+    built(given, long)(1)
+    wanted = tensors()
+    long(wanted["state"], wanted["number"], None, DATA)
+    torch.testing.assert_close(given["state"], wanted["state"])
+    (entry,) = kept.iterdir()
+    calls = json.loads((entry / "calls.json").read_text())
+    assert calls["scratch"] < 20 * 2 * 64
+
+
+@pytest.mark.slow
+def test_what_machine_code_says_of_a_failure_is_told(kept):
+    def look_up(state, number, noise, data):
+        number.copy_(data.index_select(0, (noise[0, :1] * 100).long()).sum().double())
+        return ()
+
+    given = tensors()
+    given["noises"][:, 0, 0] = torch.tensor([0.0, 0.01, 9.0, 0.0, 0.0, 0.0, 0.0])
+    with pytest.raises(PlayError, match=r"step 2 of a block: .*index out of bounds"):
+        built(given, look_up)(STEPS)
+
+
+def test_a_key_tells_functions_inputs_and_settings_apart():
+    def key(function, x, settings=""):
+        return cache.key(write_down(function, [x], decompose=False), [x], settings)
+
+    x = torch.ones(2, 3)
+    keys = [
+        key(torch.exp, x),
+        key(torch.log, x),
+        key(torch.exp, x.double()),
+        key(torch.exp, torch.ones(3, 2).T),
+        key(torch.exp, x, "vectors"),
+        key(lambda x: x + 1.5, x),
+        key(lambda x: x + 2.5, x),
+        key(lambda x: x.sum(0), x),
+        key(lambda x: x.sum(1), x),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key(torch.exp, x) == key(torch.exp, 2 * x)
+
+
+def test_what_has_no_exact_text_is_not_kept():
+    table = torch.arange(3.0)
+    graph = write_down(lambda x: x + table, [table.clone()], decompose=False)
+    with pytest.raises(ValueError, match="get_attr"):
+        cache.key(graph, [table], "")
+
+
+def test_a_folder_that_others_can_write_into_is_not_used(kept):
+    assert cache.folder() == kept
+    kept.chmod(0o777)
+    assert cache.folder() is None
+
+
+def test_nothing_is_kept_where_the_variable_is_empty(monkeypatch):
+    monkeypatch.setenv(cache.VARIABLE, "")
+    assert cache.folder() is None
+    assert cache.find("name") is None
