@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -15,48 +17,66 @@ from pyro_vae.compiling import cache as kept
 from pyro_vae.compiling.driver import build as build_loop
 from pyro_vae.compiling.driver import source
 from pyro_vae.compiling.machine import inductor
-from pyro_vae.compiling.recording import UnrecordableError, record
-from pyro_vae.compiling.tape import Tape
+from pyro_vae.compiling.recording import Recording, UnrecordableError, record
+from pyro_vae.compiling.tape import Rows, Tape
 
-Rows = Sequence[tuple[Tensor, Tensor]]
-Steps = Callable[[int], None]
+Write = Callable[[Sequence[Tensor]], fx.GraphModule]
 
 
-def build(
-    write: Callable[[Sequence[Tensor]], fx.GraphModule],
-    inputs: Sequence[Tensor],
-    *,
-    into: Rows = (),
-    outof: Rows = (),
-    text: tuple[fx.GraphModule, str] | None = None,
-    vectors_from: int,
-) -> Steps:
-    """A function of a number of steps that takes them on ``inputs``, in place.
+@dataclass(frozen=True)
+class Built:
+    """A function that works in place on its inputs: recorded, with the library that plays it, or as Inductor left it.
 
-    ``write`` gives the operations of one step on examples of the inputs; what it writes returns nothing. Before each
-    step the next rows of ``into`` are copied into their inputs, after it those of ``outof`` out of theirs (see
-    :class:`~pyro_vae.compiling.tape.Tape`). ``text`` says what the step does as far as ``write`` depends on anything:
-    functions are kept on disk by it, and one that is found there is not written at all.
+    ``compiled`` is what Inductor made, where that could not be recorded: a function of a list of tensors.
     """
-    name = _key(text, inputs, vectors_from)
+
+    recording: Recording | None = None
+    loop: Path = Path()
+    compiled: Callable[[list[Tensor]], Sequence] | None = None
+
+    def on(self, inputs: Sequence[Tensor], into: Rows = (), outof: Rows = ()) -> Callable[[int], None]:
+        """A function of a number of steps that takes them on these tensors.
+
+        Before each step the next rows of ``into`` are copied into their inputs, after it those of ``outof`` out of
+        theirs (see :class:`~pyro_vae.compiling.tape.Tape`).
+        """
+        if self.recording is not None:
+            return Tape(self.recording, self.loop, inputs, into, outof).play
+
+        def one_by_one(count: int) -> None:
+            assert self.compiled is not None
+            for step in range(count):
+                for fixed, rows in into:
+                    fixed.copy_(rows[step])
+                self.compiled(list(inputs))
+                for fixed, rows in outof:
+                    rows[step] = fixed
+
+        return one_by_one
+
+
+def build(write: Write, inputs: Sequence[Tensor], *, text: tuple[fx.GraphModule, str]) -> Built:
+    """Compile what ``write`` gives: the operations of a function of ``inputs`` that works in place, returning nothing.
+
+    ``text`` says what the function does as far as ``write`` depends on anything: functions are kept on disk by it, and
+    one that is found there is not written at all.
+    """
+    name = _key(text, inputs)
     found = kept.find(name) if name else None
-    if found is not None:
-        try:
-            return Tape(*found, inputs, into, outof).play
-        except (OSError, AttributeError):  # an entry that is damaged is made anew
-            pass
+    if found is not None and _loads(*found):
+        return Built(*found)
     examples = [_example(value) for value in inputs]
     with warnings.catch_warnings():  # torch warns of its own parts: deprecated here, experimental there
         warnings.simplefilter("ignore")
-        compiled = inductor(write(examples), examples, long=vectors_from)
+        compiled = inductor(write(examples), examples)
     try:
         recording = record(compiled, examples)
     except UnrecordableError:
-        return _one_by_one(compiled, inputs, into, outof)
-    loop = build_loop(source(recording), Path(tempfile.mkdtemp(dir=_folder())))
+        return Built(compiled=compiled)
+    loop = build_loop(source(recording), Path(tempfile.mkdtemp(dir=_scratch().name)))
     if name:
         kept.keep(name, recording, loop)
-    return Tape(recording, loop, inputs, into, outof).play
+    return Built(recording, loop)
 
 
 def _example(value: Tensor) -> Tensor:
@@ -64,27 +84,19 @@ def _example(value: Tensor) -> Tensor:
     return value.new_empty_strided(value.shape, value.stride()).copy_(value)
 
 
-def _one_by_one(compiled: Callable, inputs: Sequence[Tensor], into: Rows, outof: Rows) -> Steps:
-    """The steps by calls from Python, where they cannot be recorded."""
-
-    def steps(count: int) -> None:
-        for step in range(count):
-            for fixed, rows in into:
-                fixed.copy_(rows[step])
-            compiled(list(inputs))
-            for fixed, rows in outof:
-                rows[step] = fixed
-
-    return steps
+def _loads(recording: Recording, loop: Path) -> bool:
+    """False for files that are damaged: the function is then compiled anew."""
+    try:
+        return all(ctypes.CDLL(str(path)) for path in (loop, *recording.libraries))
+    except OSError:
+        return False
 
 
-def _key(text: tuple[fx.GraphModule, str] | None, inputs: Sequence[Tensor], vectors_from: int) -> str:
+def _key(text: tuple[fx.GraphModule, str], inputs: Sequence[Tensor]) -> str:
     """The function's name on disk; empty where it cannot be kept."""
-    if text is None:
-        return ""
     graph, words = text
     try:
-        return kept.key(graph, inputs, f"{_recipe()} {words} {vectors_from}")
+        return kept.key(graph, inputs, f"{_recipe()} {words}")
     except ValueError:
         return ""
 
@@ -98,9 +110,5 @@ def _recipe() -> str:
 
 @cache
 def _scratch() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="pyro-vae-")
-
-
-def _folder() -> str:
     """A folder that is removed when the process ends."""
-    return _scratch().name
+    return tempfile.TemporaryDirectory(prefix="pyro-vae-")

@@ -1,4 +1,8 @@
-"""A C++ loop over recorded calls: its source, made from a recording, and the compiler's call."""
+"""C++ around recorded calls: a loop over steps, and a log density in the form that samplers call. Source and compiler.
+
+Both take tables: ``b`` the addresses of inputs and scratch memory, ``f`` those of the machine code and then of torch's
+functions, ``t`` torch's tensor objects for these.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,25 @@ from pathlib import Path
 
 from pyro_vae.compiling.recording import LIBRARY, KernelCall, LibraryCall, Place, Recording
 
-# play(steps, bases, functions, tensors, rows, n_rows, message, room): 0, or 1 + the step that failed with its message.
 _HEAD = """\
+#include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <exception>
 
 struct Row { char* fixed; char* moving; int64_t bytes; int64_t out; };
+struct Slot { std::atomic<int64_t> busy; char** b; void** f; void** t; };
+struct Pool { int64_t size; Slot* slots; };
+
+static int once(char** b, void** f, void** t) {
+"""
+# play: 0, or 1 + the step that failed, with its message.
+# density: inputs 0, 1, 2 are x, the value and the gradient; 0, or a reason for which a sampler rejects the point. Each
+# call takes a slot that no other thread is using.
+_TAIL = """\
+  return 0;
+}
 
 extern "C" int64_t play(int64_t steps, char** b, void** f, void** t, const Row* rows, int64_t n_rows,
                         char* message, int64_t room) {
@@ -22,8 +38,7 @@ extern "C" int64_t play(int64_t steps, char** b, void** f, void** t, const Row* 
     for (; step < steps; ++step) {
       for (int64_t r = 0; r < n_rows; ++r)
         if (!rows[r].out) std::memcpy(rows[r].fixed, rows[r].moving + step * rows[r].bytes, rows[r].bytes);
-"""
-_TAIL = """\
+      if (once(b, f, t)) return step + 1;
       for (int64_t r = 0; r < n_rows; ++r)
         if (rows[r].out) std::memcpy(rows[r].moving + step * rows[r].bytes, rows[r].fixed, rows[r].bytes);
     }
@@ -35,6 +50,36 @@ _TAIL = """\
   }
   return 0;
 }
+
+static int64_t evaluate(uint64_t size, const double* x, double* gradient, double* value, Slot& slot) {
+  std::memcpy(slot.b[0], x, size * sizeof(double));
+  try {
+    if (once(slot.b, slot.f, slot.t)) return 1;
+  } catch (...) {
+    return 2;
+  }
+  std::memcpy(value, slot.b[1], sizeof(double));
+  std::memcpy(gradient, slot.b[2], size * sizeof(double));
+  for (uint64_t i = 0; i < size; ++i)
+    if (!std::isfinite(gradient[i])) return 3;
+  return std::isfinite(*value) ? 0 : 4;
+}
+
+extern "C" int64_t density(uint64_t size, const double* x, double* gradient, double* value, void* user) {
+  Pool* pool = static_cast<Pool*>(user);
+  for (int64_t i = 0;; i = (i + 1) % pool->size) {
+    Slot& slot = pool->slots[i];
+    if (slot.busy.exchange(1, std::memory_order_acquire)) continue;
+    int64_t code = evaluate(size, x, gradient, value, slot);
+    slot.busy.store(0, std::memory_order_release);
+    return code;
+  }
+}
+
+extern "C" int64_t unchanged(uint64_t size, uint64_t same, const double* x, double* out, void*) {
+  std::memcpy(out, x, size * sizeof(double));
+  return size == same ? 0 : -1;
+}
 """
 
 
@@ -43,7 +88,7 @@ class CompilerError(Exception):
 
 
 def source(recording: Recording) -> str:
-    """The loop in C++. ``f`` holds the machine code, then torch's functions; ``t`` every tensor of those calls."""
+    """The calls of a recording in C++, and what runs them."""
     lines, tensors, kernels = [], 0, len(recording.libraries)
     names = library_names(recording)
     for call in recording.calls:
@@ -54,12 +99,12 @@ def source(recording: Recording) -> str:
         tensors += len(call.views)
         numbers = [repr(number) for number in call.numbers]
         function = kernels + names.index(call.name)
-        lines.append(f"if ({_call('int32_t', function, arguments, numbers)[:-1]}) return step + 1;")
-    return _HEAD + "".join(f"      {line}\n" for line in lines) + _TAIL
+        lines.append(f"if ({_call('int32_t', function, arguments, numbers)[:-1]}) return 1;")
+    return _HEAD + "".join(f"  {line}\n" for line in lines) + _TAIL
 
 
 def library_names(recording: Recording) -> list[str]:
-    """The torch functions that a recording calls, in the order in which the loop expects them."""
+    """The torch functions that a recording calls, in the order in which the source expects them."""
     used = {call.name for call in recording.calls if isinstance(call, LibraryCall)}
     return [name for name in LIBRARY if name in used]
 
@@ -75,11 +120,12 @@ def _address(place: Place) -> str:
 
 
 def build(code: str, folder: Path) -> Path:
-    """Compile the loop into ``folder``; returns the library. Raises :class:`CompilerError`."""
+    """Compile a :func:`source` into ``folder``; returns the library. Raises :class:`CompilerError`."""
     from torch._inductor.cpp_builder import get_cpp_compiler
 
     text, library = folder / "loop.cpp", folder / "loop.so"
     text.write_text(code)
+    # No fast mathematics here: whether a number is finite must be asked as it is written.
     command = [get_cpp_compiler(), "-O1", "-std=c++17", "-shared", "-fPIC", "-o", str(library), str(text)]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)

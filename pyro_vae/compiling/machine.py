@@ -8,31 +8,29 @@ from typing import Any
 
 from torch import Tensor, fx
 
-# Loops this long are worth the seconds that it takes to find out which vector instructions there are.
-LONG = 20_000
+# Loops this long are worth the seconds that it takes to find out, once, which vector instructions there are.
+_LONG = 512
 
 
-def inductor(
-    graph: fx.GraphModule, inputs: Sequence[Tensor], *, long: int = LONG, **options: Any
-) -> Callable[[list[Tensor]], Sequence]:
+def inductor(graph: fx.GraphModule, inputs: Sequence[Tensor], **options: Any) -> Callable[[list[Tensor]], Sequence]:
     """Machine code for the graph: a function of a list of tensors.
 
-    Vector instructions are used where a tensor has ``long`` elements; ``options`` are Inductor's own.
+    Vector instructions are used where a tensor is long; ``options`` are Inductor's own.
     """
-    with _quick_compile(graph, long, options):
+    with _quick_compile(graph, options):
         from torch._inductor.compile_fx import compile_fx_inner  # importing it warns of torch's own deprecations
 
         return compile_fx_inner(graph, list(inputs))  # type: ignore[return-value]
 
 
 @contextmanager
-def _quick_compile(graph: fx.GraphModule, long: int, options: dict[str, Any]) -> Iterator[None]:
+def _quick_compile(graph: fx.GraphModule, options: dict[str, Any]) -> Iterator[None]:
     """Inductor set for one small graph: one thread, one process, one call of the C++ compiler; all put back after."""
     from torch._inductor import config, cpu_vec_isa
 
     sizes = [node.meta["val"].numel() for node in graph.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
     settings = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": False, **options}
-    scalar = max(sizes, default=0) < long
+    scalar = max(sizes, default=0) < _LONG
     if scalar:
         settings["cpp.vec_isa_ok"] = False
         cpu_vec_isa.valid_vec_isa_list.cache_clear()

@@ -14,6 +14,7 @@ from torch import Tensor
 from pyro_vae.compiling.driver import library_names
 from pyro_vae.compiling.recording import ALIGNMENT, LibraryCall, Recording, View
 
+Rows = Sequence[tuple[Tensor, Tensor]]  # a tensor, and those whose rows it takes on or gives away
 _ROOM = 400  # bytes for what an error says
 
 
@@ -30,6 +31,14 @@ class _Row(ctypes.Structure):
     )
 
 
+class _Slot(ctypes.Structure):
+    _fields_ = (("busy", ctypes.c_int64), ("b", ctypes.c_void_p), ("f", ctypes.c_void_p), ("t", ctypes.c_void_p))
+
+
+class _Pool(ctypes.Structure):
+    _fields_ = (("size", ctypes.c_int64), ("slots", ctypes.POINTER(_Slot)))
+
+
 class Tape:
     """A recording on ``inputs``, tensors of the shapes and strides that it was made with, which it reads and changes.
 
@@ -37,45 +46,49 @@ class Tape:
     ``outof`` the same for rows that are copied out after each step. All of it must stay where it is; the tape keeps it.
     """
 
-    def __init__(
-        self,
-        recording: Recording,
-        loop: Path,
-        inputs: Sequence[Tensor],
-        into: Sequence[tuple[Tensor, Tensor]] = (),
-        outof: Sequence[tuple[Tensor, Tensor]] = (),
-    ):
-        self.scratch = torch.empty(recording.scratch + ALIGNMENT, dtype=torch.uint8)
-        start = -self.scratch.data_ptr() % ALIGNMENT
-        buffers = [*inputs, self.scratch[start:]]
-        rows = [(fixed, moving, 0) for fixed, moving in into] + [(fixed, moving, 1) for fixed, moving in outof]
-        self._kept: list[Any] = [buffers, rows, libraries := [ctypes.CDLL(str(path)) for path in recording.libraries]]
-        self._play = ctypes.CDLL(str(loop)).play
-        self._play.restype = ctypes.c_int64
+    def __init__(self, recording: Recording, loop: Path, inputs: Sequence[Tensor], into: Rows = (), outof: Rows = ()):
+        scratch = torch.empty(recording.scratch + ALIGNMENT, dtype=torch.uint8)
+        buffers = [*inputs, scratch[-scratch.data_ptr() % ALIGNMENT :]]
+        libraries = [ctypes.CDLL(str(path)) for path in recording.libraries]
         functions = [_address(library.kernel) for library in libraries]
-        functions += [
-            _address(getattr(_torch_library(), f"aoti_torch_cpu_{name}_out")) for name in library_names(recording)
-        ]
+        names = [f"aoti_torch_cpu_{name}_out" for name in library_names(recording)]
+        functions += [_address(getattr(_torch_library(), name)) for name in names]
         calls = [call for call in recording.calls if isinstance(call, LibraryCall)]
         handles = _handles([_tensor(buffers, view) for call in calls for view in call.views])
-        self._message = ctypes.create_string_buffer(_ROOM)
-        self._arguments = (
+        weakref.finalize(self, _forget, handles)
+        self.loop = ctypes.CDLL(str(loop))
+        self.loop.play.restype = ctypes.c_int64
+        rows = [(fixed, moving, 0) for fixed, moving in into] + [(fixed, moving, 1) for fixed, moving in outof]
+        self.tables = (
             _pointers([buffer.data_ptr() for buffer in buffers]),
             _pointers(functions),
             _pointers(handles),
-            (_Row * len(rows))(*(_row(*row) for row in rows)),
-            ctypes.c_int64(len(rows)),
-            self._message,
-            ctypes.c_int64(_ROOM),
         )
-        weakref.finalize(self, _forget, handles)
+        self._rows = ((_Row * len(rows))(*(_row(*row) for row in rows)), ctypes.c_int64(len(rows)))
+        self._message = ctypes.create_string_buffer(_ROOM)
+        self._kept = (buffers, rows, libraries)
 
     def play(self, steps: int = 1) -> None:
         """Play ``steps`` steps. Raises :class:`PlayError`; what the steps before it changed is then changed."""
-        failed = self._play(ctypes.c_int64(steps), *self._arguments)
+        failed = self.loop.play(ctypes.c_int64(steps), *self.tables, *self._rows, self._message, ctypes.c_int64(_ROOM))
         if failed:
             said = self._message.value.decode(errors="replace") or "no more is known"
             raise PlayError(f"compiled code failed at step {failed - 1} of a block: {said}")
+
+
+class Pool:
+    """Tapes of one recording, called from other threads through a C function; at most as many at once as there are.
+
+    ``function`` is the address of ``int64 f(uint64 size, const double* x, double* gradient, double* value, void*
+    user)`` and ``user`` that of its last argument; ``unchanged`` that of ``int64 g(uint64, uint64, const double* x,
+    double* out, void*)``, which copies. The tapes' first three inputs are x, the value and the gradient.
+    """
+
+    def __init__(self, tapes: Sequence[Tape]):
+        slots = [_Slot(0, *(ctypes.cast(table, ctypes.c_void_p) for table in tape.tables)) for tape in tapes]
+        self._kept = (tapes, pool := _Pool(len(slots), (_Slot * len(slots))(*slots)))
+        self.function, self.unchanged = _address(tapes[0].loop.density), _address(tapes[0].loop.unchanged)
+        self.user = ctypes.addressof(pool)
 
 
 def _torch_library() -> ctypes.CDLL:

@@ -19,19 +19,17 @@ def write_down(function: Callable, inputs: Sequence[Tensor], *, decompose: bool 
     in a module or in Pyro's store) uses an input of the graph too. ``decompose`` writes in terms of the fewer
     operations that Inductor compiles.
     """
-    from torch._inductor.decomposition import select_decomp_table
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    table = {**select_decomp_table(), torch.ops.aten._foreach_norm.Scalar: _norms} if decompose else None
+    table = None
+    if decompose:
+        from torch._inductor.decomposition import select_decomp_table
+
+        table = select_decomp_table()
     # The lambda, because make_fx counts the arguments of a bound method wrongly.
     graph = make_fx(lambda *args: function(*args), decomposition_table=table)(*inputs)
     _state_dtypes(graph)
     return graph
-
-
-def _norms(tensors: Sequence[Tensor], ord: float = 2, dtype: torch.dtype | None = None) -> list[Tensor]:
-    """``_foreach_norm`` one by one: whole, Inductor calls torch for it and cannot fuse what is around it."""
-    return [torch.linalg.vector_norm(tensor, ord, dtype=dtype) for tensor in tensors]
 
 
 def without_writes(function: Callable, inputs: Sequence[Tensor]) -> fx.GraphModule:

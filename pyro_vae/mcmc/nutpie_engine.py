@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pyro_vae.compiling.tape import Pool
 from pyro_vae.errors import PyroVaeError, SamplerError
 from pyro_vae.mcmc.chains import Chains, Settings, even
 from pyro_vae.potential import Potential
@@ -41,9 +42,9 @@ def sample(potential: Potential, settings: Settings) -> Chains:
     """
     nutpie = _import()
     failures: list[BaseException] = []
-    model = _as_nutpie_model(potential, settings, failures)
     with _one_thread_each():
         cores = _cores(potential, settings.chains)
+        model = _as_nutpie_model(potential, settings, cores, failures)
         begin = time.perf_counter()
         try:
             trace = nutpie.sample(
@@ -74,9 +75,8 @@ def _import() -> Any:
     return nutpie
 
 
-def _as_nutpie_model(potential: Potential, settings: Settings, failures: list[BaseException]) -> Any:
+def _as_nutpie_model(potential: Potential, settings: Settings, cores: int, failures: list[BaseException]) -> Any:
     """The potential in nutpie's terms; what its callbacks raise is kept in ``failures``, which nutpie would shorten."""
-    from nutpie.compiled_pyfunc import from_pyfunc
 
     def kept(function: Callable) -> Callable:
         def call(*arguments: Any) -> Any:
@@ -88,6 +88,12 @@ def _as_nutpie_model(potential: Potential, settings: Settings, failures: list[Ba
 
         return call
 
+    start = kept(lambda seed: potential.start(np.random.default_rng(seed), settings.init))
+    native = potential.gradient.native
+    if native is not None:
+        return _native_model(potential.size, native(cores), start)
+    from nutpie.compiled_pyfunc import from_pyfunc
+
     evaluate = kept(potential.gradient.evaluate)
     return from_pyfunc(
         potential.size,
@@ -96,21 +102,46 @@ def _as_nutpie_model(potential: Potential, settings: Settings, failures: list[Ba
         expanded_dtypes=[np.dtype(np.float64)],
         expanded_shapes=[(potential.size,)],
         expanded_names=["flat"],
-        make_initial_point_fn=kept(lambda seed: potential.start(np.random.default_rng(seed), settings.init)),
+        make_initial_point_fn=start,
     )
 
 
+def _native_model(size: int, pool: Pool, start: Callable) -> Any:
+    """A C function in nutpie's terms: those in which it takes PyMC's models, and no Python in a leapfrog step."""
+    from nutpie import _lib  # pyright: ignore[reportAttributeAccessIssue]
+    from nutpie.sample import CompiledModel
+
+    class Native(CompiledModel):
+        n_dim = size  # pyright: ignore[reportAssignmentType]
+        shapes = {"flat": (size,)}  # pyright: ignore[reportAssignmentType]
+        coords: dict = {}  # pyright: ignore
+
+        def _make_model(self, init_mean: Any) -> Any:
+            sizes: dict[str, int] = {}  # filled by the next line
+            variables = _lib.PyVariable.new_variables(["flat"], ["float64"], [(size,)], sizes, {})
+            density = _lib.LogpFunc(pool.function, pool.user, pool)
+            expand = _lib.ExpandFunc(size, size, pool.unchanged, pool.user, pool)
+            return _lib.PyMcModel(density, expand, variables, size, sizes, {}, start, None)
+
+        def _make_sampler(self, settings: Any, init_mean: Any, cores: int, progress: Any, store: Any) -> Any:
+            return _lib.PySampler.from_pymc(settings, cores, self._make_model(init_mean), progress, store)
+
+    return Native(dims={})
+
+
 def _cores(potential: Potential, chains: int) -> int:
-    """One thread for a gradient that is quicker than handing Python's lock over; else as many as there are cores."""
+    """As many threads as there are cores; one for a function that is quicker than handing Python's lock over."""
     if potential.gradient.backend == "eager":
         return 1  # Pyro's handlers allow one model at a time
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if potential.gradient.native is not None:
+        return min(chains, available)
     point = np.zeros(potential.size)
     seconds = []
     for _ in range(20):
         begin = time.perf_counter()
         potential.value_and_grad(point)
         seconds.append(time.perf_counter() - begin)
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(chains, available) if np.median(seconds) > _WORTH_A_THREAD else 1
 
 

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from pyro_vae.compiling.constants import fold_constants
-from pyro_vae.compiling.machine import inductor
+from pyro_vae.compiling.building import build
+from pyro_vae.compiling.constants import constants_as_inputs, fold_constants
+from pyro_vae.compiling.decompositions import decompose
+from pyro_vae.compiling.tape import Pool, Tape
 from pyro_vae.compiling.writing import first_line, is_mutating, is_random, without_writes, write_down
 from pyro_vae.errors import ModelError
 
@@ -31,12 +33,14 @@ TOLERANCE = 1e-10  # relative, in 64 bits: the compiler may sum in another order
 class Gradient:
     """``evaluate(x[D]) -> (log density, its gradient [D])``; ``backend`` is ``inductor``, ``torchscript`` or ``eager``.
 
-    ``why`` says in one line why a slower backend than Inductor is used; empty for Inductor.
+    ``why`` says in one line why a slower backend than Inductor is used; empty for Inductor. ``native`` makes a C
+    function of it for as many threads as it is told, where there is one.
     """
 
     evaluate: Evaluate
     backend: str
     why: str = ""
+    native: Callable[[int], Pool] | None = None
 
 
 def compile_gradient(eager: TensorPair, points: Sequence[np.ndarray], *, tolerance: float = TOLERANCE) -> Gradient:
@@ -69,13 +73,14 @@ def _fastest(eager: TensorPair, points: Sequence[np.ndarray], tolerance: float) 
         reasons.append(f"the model is {len(graph.graph.nodes)} operations long, which would take minutes to compile")
     for name, backend in backends.items():
         try:
-            compiled = as_numpy(backend(graph, start))
+            pair = backend(graph, start)
+            compiled = as_numpy(pair)
             worst = disagreement(compiled, points, expected)
         except Exception as error:  # compilers fail in many ways, and the next one may not
             reasons.append(f"{name} failed ({first_line(error)})")
             continue
         if worst <= tolerance:
-            return Gradient(compiled, name, "; ".join(reasons))
+            return Gradient(compiled, name, "; ".join(reasons), getattr(pair, "native", None))
         reasons.append(
             f"{name} gives another value (relative difference {worst:.1e}: does the model branch on values?)"
         )
@@ -119,24 +124,67 @@ def as_numpy(pair: TensorPair) -> Evaluate:
 
 def _trace(eager: TensorPair, start: Tensor) -> fx.GraphModule:
     """Value and gradient as a list of tensor operations, those of constants included."""
-    graph = write_down(eager, [start])
-    if any(map(is_mutating, graph.graph.nodes)):
-        graph = without_writes(graph, [start])
+    graph = write_down(eager, [start], decompose=False)
     graph.graph.eliminate_dead_code()
-    changed = [str(node.target) for node in graph.graph.nodes if is_mutating(node)]
-    if changed:
-        raise ValueError(f"{changed[0]} writes in place")
     return graph
 
 
-def _inductor(graph: fx.GraphModule, start: Tensor) -> TensorPair:
-    compiled = inductor(graph, [start])
-    return lambda x: tuple(compiled([x]))  # type: ignore[return-value]
+class _Inductor:
+    """The pair in place: machine code that reads x and writes the value and the gradient, each a tensor of its own."""
+
+    def __init__(self, graph: fx.GraphModule, start: Tensor):
+        self.graph = copy.deepcopy(graph)
+        decompose(self.graph)
+        self.constants = constants_as_inputs(self.graph)
+        self.start = start
+        self.built = build(self._write, self._memory(), text=(self.graph, "a value and its gradient"))
+        if self.built.recording is not None:
+            self.native = lambda threads: Pool([self._tape() for _ in range(threads)])
+        self.memory = self._memory()
+        self.steps = self.built.on(self.memory)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if self.built.compiled is not None:  # it may be called from several threads
+            memory = self._memory()
+            memory[0].copy_(x)
+            self.built.compiled(list(memory))
+            return memory[1], memory[2]
+        self.memory[0].copy_(x)
+        self.steps(1)
+        return self.memory[1].clone(), self.memory[2].clone()
+
+    def _memory(self) -> list[Tensor]:
+        return [torch.empty_like(self.start), self.start.new_empty(()), torch.empty_like(self.start), *self.constants]
+
+    def _tape(self) -> Tape:
+        assert self.built.recording is not None
+        return Tape(self.built.recording, self.built.loop, self._memory())
+
+    def _write(self, examples: Sequence[Tensor]) -> fx.GraphModule:
+        def step(x: Tensor, value: Tensor, gradient: Tensor, *constants: Tensor) -> tuple:
+            found, slope = self.graph(x, *constants)
+            value.copy_(found)
+            gradient.copy_(slope)
+            return ()
+
+        graph = without_writes(step, examples)
+        allowed = [node for node in graph.graph.nodes if node.op == "placeholder"][1:3]
+        changed = [str(node.target) for node in graph.graph.nodes if is_mutating(node) and node.args[0] not in allowed]
+        if changed:
+            raise ValueError(f"{changed[0]} writes in place")
+        return graph
+
+
+_inductor = _Inductor
 
 
 def _torchscript(graph: fx.GraphModule, start: Tensor) -> TensorPair:
     """TorchScript cannot take the device in a call: on the CPU it goes without saying."""
-    graph = copy.deepcopy(graph)
+    graph = without_writes(graph, [start])
+    changed = [str(node.target) for node in graph.graph.nodes if is_mutating(node)]
+    if changed:
+        raise ValueError(f"{changed[0]} writes in place")
+    fold_constants(graph)
     for node in graph.graph.nodes:
         if node.op == "call_function" and getattr(node.kwargs.get("device"), "type", "cpu") == "cpu":
             node.kwargs = {name: value for name, value in node.kwargs.items() if name not in _UNSAID}

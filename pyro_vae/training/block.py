@@ -17,7 +17,6 @@ from pyro_vae.training.written import UnwritableError, WrittenStep
 
 _LONGEST = 3000  # operations
 _NUMBERS = 4_000_000  # random numbers drawn ahead, at most
-_VECTORS_FROM = 512  # a fit takes thousands of steps: vector instructions pay early
 
 
 class Block:
@@ -40,14 +39,14 @@ class Block:
             self.noise.draw(1)
         plan, numbers = torch.zeros(2, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
         noise = [rows[0].clone() for rows in self.noise.rows]
-        self._steps = build(
+        inputs = [*self.state.wholes, numbers, plan, *noise, *written.constants]
+        built = build(
             _in_place(written, self.state, self.noise.row),
-            [*self.state.wholes, numbers, plan, *noise, *written.constants],
-            into=[(plan, self.plans), *zip(noise, self.noise.rows, strict=True)],
-            outof=[(numbers, self.numbers)],
+            inputs,
             text=(written.graph, f"{written.buffers} of {len(written.state)} are buffers"),
-            vectors_from=_VECTORS_FROM,
         )
+        into = [(plan, self.plans), *zip(noise, self.noise.rows, strict=True)]
+        self._steps = built.on(inputs, into, outof=[(numbers, self.numbers)])
 
     def run(self, factors: Sequence[float], weights: Sequence[float]) -> list[list[float]]:
         """As many steps as there are factors; (bound, gradient norm, ELBO) of each. Draws from torch's generator."""

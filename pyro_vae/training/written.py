@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from pyro_vae.compiling.constants import constants_as_inputs, fold_constants
+from pyro_vae.compiling.decompositions import decompose
 from pyro_vae.compiling.writing import write_down
 from pyro_vae.training.adam import AdamUpdate
 from pyro_vae.training.batches import Arguments
@@ -98,6 +99,7 @@ def write_step(objective: Objective, arguments: Arguments, tensors: StepTensors,
         raise UnwritableError(f"random numbers of {error} cannot be drawn ahead of a step") from error
     _check_noise(draws, after)
     fold_constants(graph)
+    decompose(graph)
     return WrittenStep(graph, state, len(tensors.buffers), draws, constants_as_inputs(graph))
 
 

@@ -39,14 +39,12 @@ def tensors(rows=2, data=DATA):
 
 def built(given, function=step, said="a step"):
     inputs = [given[name] for name in ("state", "number", "noise", "data")]
-    return building.build(
+    made = building.build(
         lambda examples: without_writes(function, examples),
         inputs,
-        into=[(given["noise"], given["noises"])],
-        outof=[(given["number"], given["numbers"])],
         text=(write_down(function, [value.clone() for value in inputs], decompose=False), said),
-        vectors_from=512,
     )
+    return made.on(inputs, [(given["noise"], given["noises"])], [(given["number"], given["numbers"])])
 
 
 def by_hand(given):

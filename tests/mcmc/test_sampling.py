@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import dataclasses
+import functools
 import threading
 
 import numpy as np
@@ -14,11 +16,13 @@ import xarray as xr
 from pyro.infer import Predictive
 from pyro.infer.autoguide import AutoNormal
 
+from pyro_vae import potential
 from pyro_vae.errors import DataError, ModelError, OptionError
 from pyro_vae.mcmc import nuts
 from pyro_vae.mcmc.chains import even
 from pyro_vae.posterior import sample_posterior, save
 from pyro_vae.posterior.convergence import chain_health
+from pyro_vae.potential import compiled
 from tests.mcmc.models import X, centred, conjugate, flat, non_centred, two_components, with_a_group
 
 
@@ -43,6 +47,25 @@ def test_nutpie_samples_the_posterior(conjugate_tree: xr.DataTree) -> None:
     assert (
         conjugate_tree.attrs["how"] == "Sampled the model as written at target_accept 0.8: R-hat 1.00, no divergences."
     )
+
+
+def test_a_c_function_and_a_python_one_give_the_same_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    def posterior() -> xr.DataTree:
+        return nuts(with_a_group, X, chains=3, draws=50, warmup=100, seed=4, retry=False, progress=False)
+
+    native = posterior()
+    python = potential.Potential.gradient.func
+
+    def without_native(self: potential.Potential) -> compiled.Gradient:
+        gradient = python(self)
+        assert gradient.native is not None
+        return dataclasses.replace(gradient, native=None)
+
+    gradient = functools.cached_property(without_native)
+    gradient.__set_name__(potential.Potential, "gradient")
+    monkeypatch.setattr(potential.Potential, "gradient", gradient)
+    for name, values in posterior()["posterior"].data_vars.items():
+        np.testing.assert_array_equal(native["posterior"][name], values)
 
 
 def test_the_tree_has_all_its_groups(conjugate_tree: xr.DataTree) -> None:
