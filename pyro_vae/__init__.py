@@ -9,6 +9,7 @@ This module is the whole public list. Nothing is imported until it is used.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pyro_vae import nets as nets
     from pyro_vae.catalogue import load_program as load_program
     from pyro_vae.elbo import TraceELBO as TraceELBO
     from pyro_vae.errors import DataError as DataError
@@ -96,16 +97,19 @@ _HOME = {
     "nuts": "mcmc",
     "sample_posterior": "posterior",
 }
+_PACKAGES = ("nets",)  # what has many names of its own: pv.nets.MLP
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str):
-    if name not in _HOME:
+    if name not in _HOME and name not in _PACKAGES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, *_PACKAGES])

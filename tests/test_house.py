@@ -34,6 +34,7 @@ PACKAGES = (
     "particles",
     "estimators",
     "guides",
+    "nets",
     "potential",
     "posterior",
     "mcmc",
@@ -59,6 +60,7 @@ def modules_after(statement: str) -> set[str]:
         ("import pyro_vae.cli", HEAVY),
         ("import pyro_vae.particles.data", ("pyro",)),
         ("import pyro_vae.estimators as e; [getattr(e, name) for name in e.__all__]", ("pyro",)),
+        ("import pyro_vae.nets as n; [getattr(n, name) for name in n.__all__]", ("pyro",)),
         ("import pyro_vae.posterior.datatree", ("torch", "pyro", "matplotlib")),
         ("import pyro_vae.diagnostics as d; [getattr(d, name) for name in d.__all__]", ("torch", "pyro", "matplotlib")),
         ("import pyro_vae.plots as p; [getattr(p, name) for name in p.__all__]", ("torch", "pyro")),
@@ -82,6 +84,11 @@ def test_every_exported_name_of_a_package_resolves(package: str) -> None:
     assert module.__doc__, f"pyro_vae.{package} has no docstring"
     missing = [name for name in module.__all__ if getattr(module, name, None) is None]
     assert not missing
+
+
+def test_packages_of_parts_need_no_import_of_their_own() -> None:
+    code = "import pyro_vae as pv; assert pv.nets.MLP and 'nets' in dir(pv)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
