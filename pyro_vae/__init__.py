@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyro_vae import nets as nets
+    from pyro_vae import vae as vae
     from pyro_vae.catalogue import load_program as load_program
     from pyro_vae.elbo import TraceELBO as TraceELBO
     from pyro_vae.errors import DataError as DataError
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from pyro_vae.training import Fit as Fit
     from pyro_vae.training import fit as fit
     from pyro_vae.training import load_fit as load_fit
+    from pyro_vae.vae import VAE as VAE
 
 __version__ = "0.1.0"
 
@@ -86,6 +88,7 @@ _HOME = {
     "StickingTheLanding": "estimators",
     "TailAdaptive": "estimators",
     "TraceELBO": "elbo",
+    "VAE": "vae",
     "VIMCO": "estimators",
     "WakeSleep": "estimators",
     "WakeWake": "estimators",
@@ -97,7 +100,7 @@ _HOME = {
     "nuts": "mcmc",
     "sample_posterior": "posterior",
 }
-_PACKAGES = ("nets",)  # what has many names of its own: pv.nets.MLP
+_PACKAGES = ("nets", "vae")  # what has many names of its own: pv.nets.MLP
 __all__ = sorted(_HOME)
 
 

@@ -43,6 +43,10 @@ PACKAGES = (
     "report",
     "training",
     "studies",
+    "vae",
+    "vae.latents",
+    "vae.likelihoods",
+    "vae.priors",
 )
 
 
@@ -87,7 +91,7 @@ def test_every_exported_name_of_a_package_resolves(package: str) -> None:
 
 
 def test_packages_of_parts_need_no_import_of_their_own() -> None:
-    code = "import pyro_vae as pv; assert pv.nets.MLP and 'nets' in dir(pv)"
+    code = "import pyro_vae as pv; assert pv.nets.MLP and pv.vae.latents.Gaussian and 'nets' in dir(pv)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 

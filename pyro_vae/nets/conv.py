@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from pyro_vae.errors import OptionError
-from pyro_vae.nets.rows import as_shape, check_event, on_rows, positive
+from pyro_vae.nets.rows import as_shape, check_event, check_positive, on_rows
 
 
 class ConvEncoder(nn.Module):
@@ -118,7 +118,7 @@ def _check_channels(channels: Sequence[int]) -> None:
     if not channels:
         raise OptionError("channels: expected at least one layer, got none. For a net without convolutions use MLP.")
     for count in channels:
-        positive(channels=count)
+        check_positive(channels=count)
 
 
 def _sides(image: tuple[int, int, int], layers: int) -> list[tuple[int, int]]:

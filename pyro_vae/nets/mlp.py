@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from pyro_vae.nets.rows import as_shape, check_event, positive
+from pyro_vae.nets.rows import as_shape, check_event, check_positive
 
 
 class MLP(nn.Module):
@@ -42,7 +42,7 @@ class MLP(nn.Module):
         super().__init__()
         self.in_shape, self.out_shape = as_shape("in_shape", in_shape), as_shape("out_shape", out_shape)
         for width in hidden:
-            positive(hidden=width)
+            check_positive(hidden=width)
         widths = [self.in_shape.numel(), *hidden, self.out_shape.numel()]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):

@@ -30,7 +30,7 @@ def as_shape(name: str, size: int | Sequence[int]) -> torch.Size:
     return torch.Size(shape)
 
 
-def positive(**options: int) -> None:
+def check_positive(**options: int) -> None:
     """Raise :class:`~pyro_vae.errors.OptionError` naming an option that is not a positive whole number."""
     for name, value in options.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pyro_vae.errors import OptionError
-from pyro_vae.nets.rows import check_event, on_rows, positive
+from pyro_vae.nets.rows import check_event, check_positive, on_rows
 from pyro_vae.nets.tokens import END, PAD
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ def beam_search(decoder: SequenceDecoder, z: Tensor, max_length: int, width: int
     Sentences are compared by their whole log-probability, without a correction for length. With width 1 it is
     :func:`greedy`; with a width of all beginnings it is exact.
     """
-    positive(max_length=max_length, width=width)
+    check_positive(max_length=max_length, width=width)
     check_event(decoder, z, (decoder.code_size,))
     with torch.no_grad():
         return on_rows(lambda rows: _beam(decoder, rows, max_length, width), z, 1)
 
 
 def _free_run(decoder: SequenceDecoder, z: Tensor, max_length: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
-    positive(max_length=max_length)
+    check_positive(max_length=max_length)
     check_event(decoder, z, (decoder.code_size,))
 
     def run(rows: Tensor) -> Tensor:

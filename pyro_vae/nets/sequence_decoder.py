@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from pyro_vae.errors import OptionError
-from pyro_vae.nets.rows import check_event, positive
+from pyro_vae.nets.rows import check_event, check_positive
 from pyro_vae.nets.sequence_encoder import cell_class
 from pyro_vae.nets.tokens import PAD, check_words
 
@@ -58,14 +58,14 @@ class SequenceDecoder(nn.Module):
         word_dropout: float = 0.0,
     ):
         super().__init__()
-        positive(code_size=code_size, vocabulary_size=vocabulary_size, embedding_size=embedding_size)
-        positive(hidden_size=hidden_size, num_layers=num_layers)
+        check_positive(code_size=code_size, vocabulary_size=vocabulary_size, embedding_size=embedding_size)
+        check_positive(hidden_size=hidden_size, num_layers=num_layers)
         if not 0 <= word_dropout <= 1:
             raise OptionError(f"word_dropout: expected a probability, got {word_dropout!r}.")
         self.code_size, self.vocabulary_size, self.word_dropout = code_size, vocabulary_size, word_dropout
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=PAD)
         self.start_word = nn.Parameter(torch.zeros(embedding_size))
-        self.hidden_word = nn.Parameter(torch.zeros(embedding_size))
+        self.hidden_word = nn.Parameter(torch.zeros(embedding_size)) if word_dropout else None
         self.recurrent = cell_class(cell)(embedding_size + code_size, hidden_size, num_layers, batch_first=True)
         self.num_states = 2 if cell == "lstm" else 1
         self.first_state = nn.Linear(code_size, self.num_states * num_layers * hidden_size)
@@ -112,7 +112,7 @@ class SequenceDecoder(nn.Module):
     def _read(self, words: Tensor) -> Tensor:
         """Embedded words; in training some are hidden."""
         embedded = self.embedding(words)
-        if not (self.training and self.word_dropout):
+        if self.hidden_word is None or not self.training:
             return embedded
         hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
         return torch.where(hidden.unsqueeze(-1), self.hidden_word, embedded)

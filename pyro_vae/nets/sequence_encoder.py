@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from pyro_vae.errors import OptionError
-from pyro_vae.nets.rows import as_shape, on_rows, positive
+from pyro_vae.nets.rows import as_shape, check_positive, on_rows
 from pyro_vae.nets.tokens import PAD, check_words, lengths
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -54,8 +54,8 @@ class SequenceEncoder(nn.Module):
         bidirectional: bool = False,
     ):
         super().__init__()
-        positive(vocabulary_size=vocabulary_size, embedding_size=embedding_size, hidden_size=hidden_size)
-        positive(num_layers=num_layers)
+        check_positive(vocabulary_size=vocabulary_size, embedding_size=embedding_size, hidden_size=hidden_size)
+        check_positive(num_layers=num_layers)
         self.vocabulary_size, self.out_shape = vocabulary_size, as_shape("out_shape", out_shape)
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=PAD)
         self.recurrent = cell_class(cell)(

@@ -23,8 +23,10 @@ def lengths(words: Tensor) -> Tensor:
     return (words != PAD).sum(-1)
 
 
-def check_words(label: str, words: Tensor, vocabulary_size: int) -> None:
+def check_words(label: str, words: Tensor, vocabulary_size: int, first_row: int = 0) -> None:
     """Raise :class:`~pyro_vae.errors.DataError` naming the row and word that are no sentence of this vocabulary.
+
+    Rows are counted from ``first_row``.
 
     >>> check_words("x", torch.tensor([[5, 1], [9, 1]]), 6)
     Traceback (most recent call last):
@@ -39,18 +41,19 @@ def check_words(label: str, words: Tensor, vocabulary_size: int) -> None:
     index = _first((words < 0) | (words >= vocabulary_size))
     if index:
         raise DataError(
-            f"{label}: row {_row(index[:-1])}, position {index[-1]}: expected a word from 2 to {vocabulary_size - 1}, "
-            f"END = {END} or PAD = {PAD}, got {int(words[tuple(index)])}."
+            f"{label}: row {_row(index[:-1], first_row)}, position {index[-1]}: expected a word from 2 to "
+            f"{vocabulary_size - 1}, END = {END} or PAD = {PAD}, got {int(words[tuple(index)])}."
         )
     index = _first(lengths(words).unsqueeze(-1) == 0)
     if index:
-        raise DataError(f"{label}: row {_row(index[:-1])} is empty: expected at least the word END = {END}.")
+        raise DataError(f"{label}: row {_row(index[:-1], first_row)} is empty: expected at least the word END = {END}.")
     over = (words[..., :-1] == PAD) | (words[..., :-1] == END)
     index = _first(over & (words[..., 1:] != PAD))
     if index:
+        word = int(words[(*index[:-1], index[-1] + 1)])
         raise DataError(
-            f"{label}: row {_row(index[:-1])} has the word {int(words[(*index[:-1], index[-1] + 1)])} at position "
-            f"{index[-1] + 1}, after its end: expected PAD = {PAD} alone there. Pad sentences on the right."
+            f"{label}: row {_row(index[:-1], first_row)} has the word {word} at position {index[-1] + 1}, after its "
+            f"end: expected PAD = {PAD} alone there. Pad sentences on the right."
         )
 
 
@@ -59,5 +62,5 @@ def _first(wrong: Tensor) -> list[int]:
     return [int(i) for i in wrong.nonzero()[0]] if bool(wrong.any()) else []
 
 
-def _row(index: list[int]) -> str:
-    return str(index[0]) if len(index) == 1 else str(index)
+def _row(index: list[int], first_row: int) -> str:
+    return str(index[0] + first_row) if len(index) == 1 else str(index)
