@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 from torch.distributions import register_kl
 
+from pyro_vae.distributions.beta_functions import by_concentrations, logit_beta_log_prob
 from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_functions import beta_entropy, beta_kl, in_double
+from pyro_vae.distributions.incomplete_beta import log_beta_tails, logit_beta_quantile
 from pyro_vae.distributions.interior import sigmoid_interior
-from pyro_vae.distributions.logit_beta import by_concentrations, logit_beta_draw, logit_beta_log_prob
+from pyro_vae.distributions.logit_beta import logit_beta_draw
 from pyro_vae.distributions.parameters import broadcast, widen
 from pyro_vae.distributions.supports import open_unit_interval
 
@@ -80,6 +82,30 @@ class Beta(dist.Beta):
     def entropy(self) -> Tensor:
         """The entropy in nats, ``[*batch]``."""
         return in_double(beta_entropy, self.concentration1, self.concentration0)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The regularised incomplete Beta function, for any real value: 0 up to 0, and 1 from 1 on.
+
+        Differentiable in the value and the concentrations.
+        """
+        return in_double(lambda *args: _log_cdf(*args).exp(), value, self.concentration1, self.concentration0)
+
+    def log_cdf(self, value: Tensor) -> Tensor:
+        """log P(X <= value), also where the probability is below the least float."""
+        return in_double(_log_cdf, value, self.concentration1, self.concentration0)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The quantile at a probability, ``[*batch]``, differentiable once; 0 at 0 and 1 at 1."""
+        return in_double(
+            lambda *args: logit_beta_quantile(*args).sigmoid(), value, self.concentration1, self.concentration0
+        )
+
+
+def _log_cdf(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    inside = (x > 0) & (x < 1)
+    within = torch.where(inside, x, 0.5)  # so that no gradient of an end is NaN
+    lower, _ = log_beta_tails(within.log(), torch.log1p(-within), a, b)
+    return torch.where(inside, lower, torch.where(x <= 0, -torch.inf, 0.0))
 
 
 def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The log-Beta function, and expectations under Beta(1, b) that a Kumaraswamy's moments and divergences are made of."""
+"""The log-Beta function, the Beta's density, and what a Kumaraswamy's moments and divergences are made of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyro_vae.distributions.gamma_functions import beta_normaliser
+from pyro_vae.distributions.gamma_functions import beta_normaliser, log_minus_digamma, log_relative_density
+from pyro_vae.distributions.parameters import widen
 
 EULER = 0.5772156649015329
 
@@ -16,6 +17,26 @@ EULER = 0.5772156649015329
 def log_beta(p: Tensor, q: Tensor) -> Tensor:
     """log B(p, q), to the last digits: no large log-Gammas are subtracted."""
     return -p * torch.log1p(q / p) - q * torch.log1p(p / q) - beta_normaliser(p, q)
+
+
+def logit_beta_log_prob(log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The log-density of the logit of x, from log x and log(1 - x) in double precision."""
+    a64, b64 = widen(a, b)
+    heads = log_relative_density(log_x - (a64 / (a64 + b64)).log()).mul(a64)
+    tails = log_relative_density(log_rest - (b64 / (a64 + b64)).log()).mul(b64)
+    return (heads + tails).to(a.dtype) + beta_normaliser(a, b)
+
+
+def by_concentrations(needed: tuple[bool, ...], log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor):
+    """The derivatives of log Beta(x; a, b) by a and by b, from log x and log(1 - x) in double precision."""
+    if not any(needed):
+        return None, None
+    a64, b64 = widen(a, b)
+    total = log_minus_digamma(a + b)
+    return tuple(
+        (log - (c64 / (a64 + b64)).log()).to(a.dtype) + log_minus_digamma(c) - total if need else None
+        for need, log, c, c64 in zip(needed, (log_x, log_rest), (a, b), (a64, b64), strict=True)
+    )
 
 
 def log_mean_power(b: Tensor, h: Tensor) -> Tensor:
@@ -32,7 +53,7 @@ def log_ratio_of_moments(b: Tensor, h: Tensor) -> Tensor:
     """
     near = h.clamp(max=1.0)
     total = torch.zeros_like(near)
-    for node, weight in zip(*_gauss_legendre(12), strict=True):
+    for node, weight in zip(*gauss_legendre(12), strict=True):
         for point, height in ((node, node), (1 + node, 1 - node)):
             z = 1 + near * point
             total = total + weight * height * (torch.special.zeta(2.0, z) - torch.special.zeta(2.0, z + b))
@@ -42,7 +63,7 @@ def log_ratio_of_moments(b: Tensor, h: Tensor) -> Tensor:
 
 
 @functools.cache
-def _gauss_legendre(count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def gauss_legendre(count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Nodes and weights on (0, 1)."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
     return tuple(((nodes + 1) / 2).tolist()), tuple((weights / 2).tolist())

@@ -8,16 +8,16 @@ from torch import Tensor
 from torch.distributions import constraints, register_kl
 from torch.nn.functional import logsigmoid
 
+from pyro_vae.distributions.beta_functions import by_concentrations, logit_beta_log_prob
 from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_draws import log_gamma_over_mean
 from pyro_vae.distributions.gamma_functions import (
     beta_entropy,
     beta_kl,
-    beta_normaliser,
     in_double,
     log_minus_digamma,
-    log_relative_density,
 )
+from pyro_vae.distributions.incomplete_beta import log_beta_tails, logit_beta_quantile
 from pyro_vae.distributions.parameters import broadcast, expand_parameters, widen
 
 
@@ -108,6 +108,18 @@ class LogitBeta(TorchDistribution):
 
         return in_double(of_logit, self.concentration1, self.concentration0)
 
+    def cdf(self, value: Tensor) -> Tensor:
+        """P(V <= value), differentiable in the value and the concentrations."""
+        return in_double(lambda *args: _log_cdf(*args).exp(), value, self.concentration1, self.concentration0)
+
+    def log_cdf(self, value: Tensor) -> Tensor:
+        """log P(V <= value), also where the probability is below the least float."""
+        return in_double(_log_cdf, value, self.concentration1, self.concentration0)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The quantile at a probability, ``[*batch]``, differentiable once; -inf at 0 and inf at 1."""
+        return in_double(logit_beta_quantile, value, self.concentration1, self.concentration0)
+
 
 def logit_beta_draw(a: Tensor, b: Tensor, shape: torch.Size) -> Tensor:
     """The logit of a draw from Beta(a, b), as a difference of two log-Gammas."""
@@ -115,24 +127,8 @@ def logit_beta_draw(a: Tensor, b: Tensor, shape: torch.Size) -> Tensor:
     return ratio + (a / b).log()
 
 
-def logit_beta_log_prob(log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """The log-density of the logit of x, from log x and log(1 - x) in double precision."""
-    a64, b64 = widen(a, b)
-    heads = log_relative_density(log_x - (a64 / (a64 + b64)).log()).mul(a64)
-    tails = log_relative_density(log_rest - (b64 / (a64 + b64)).log()).mul(b64)
-    return (heads + tails).to(a.dtype) + beta_normaliser(a, b)
-
-
-def by_concentrations(needed: tuple[bool, ...], log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor):
-    """The derivatives of log Beta(x; a, b) by a and by b, from log x and log(1 - x) in double precision."""
-    if not any(needed):
-        return None, None
-    a64, b64 = widen(a, b)
-    total = log_minus_digamma(a + b)
-    return tuple(
-        (log - (c64 / (a64 + b64)).log()).to(a.dtype) + log_minus_digamma(c) - total if need else None
-        for need, log, c, c64 in zip(needed, (log_x, log_rest), (a, b), (a64, b64), strict=True)
-    )
+def _log_cdf(v: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return log_beta_tails(logsigmoid(v), logsigmoid(-v), a, b)[0]
 
 
 def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ class Case:
     ``bad`` are (setting, argument at fault) that must be refused. ``peers`` make other people's version from a setting.
     ``rounds_at_edges``: at the edge settings many draws are between two floats, or below the least, and are put on the
     nearest one inside the support, so that their distribution is no longer the one that it is on the log scale.
-    ``pathwise_tolerance`` is how near d x / d parameter must come to the implicit function's, relative beyond 1;
+    ``pathwise_tolerance`` is how near d x / d parameter must come to the implicit function's, relative beyond 1; None
+    where the path is another, right on average;
     ``cdf_tolerance`` how near the cdf must come to the exact one, relative, in double precision.
     ``gof(distribution, samples)`` is a p-value, for a row where neither cdf nor density will do.
     """
@@ -53,7 +54,7 @@ class Case:
     reparameterised: bool = True
     discrete: bool = False
     rounds_at_edges: bool = False
-    pathwise_tolerance: float = 1e-6
+    pathwise_tolerance: float | None = 1e-6
     cdf_tolerance: float = 1e-9
     bad: tuple[tuple[Setting, str], ...] = ()
     peers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)

@@ -46,6 +46,26 @@ def beta_density(x, concentration1, concentration0):
     return logit_beta_density(v, concentration1, concentration0) - mpmath.log(x) - mpmath.log1p(-x)
 
 
+def logit_beta_tails(v, a, b):
+    """The logarithms of both tails: the series of the one that is left of the middle, and what it leaves of 1."""
+    if v > 2 or (v > -2 and v > mpmath.psi(0, a) - mpmath.psi(0, b)):
+        return tuple(reversed(logit_beta_tails(-v, b, a)))
+    x, term, total, j = 1 / (1 + mpmath.exp(-v)), mpmath.mpf(1), mpmath.mpf(1), 0
+    while term > total * mpmath.eps:
+        term *= x * (a + b + j) / (a + 1 + j)
+        total, j = total + term, j + 1
+    lower = logit_beta_density(v, a, b) + mpmath.log(total / a)
+    return lower, mpmath.log(-mpmath.expm1(lower))
+
+
+def logit_beta_cdf(v, concentration1, concentration0):
+    return mpmath.exp(logit_beta_tails(v, concentration1, concentration0)[0])
+
+
+def beta_cdf(x, concentration1, concentration0):
+    return logit_beta_cdf(mpmath.log(x) - mpmath.log1p(-x), concentration1, concentration0)
+
+
 def log_dirichlet_density(v, concentration):
     """Of the vector up to a constant: its coordinates are rounded, their exponentials do not quite sum to one."""
     total = mpmath.log(mpmath.fsum(mpmath.exp(each) for each in v))
@@ -158,9 +178,10 @@ CASES = (
         settings=BETAS,
         edge_settings=BETA_EDGES,
         log_density=beta_density,
+        cdf=beta_cdf,
+        pathwise_tolerance=None,
         points=(1e-30, 1e-10, 1e-4, 0.5, 1 - 1e-6, 1 - 6e-8),
         support=(0, 1),
-        has=NO_CDF,
         rounds_at_edges=True,
         bad=BAD_BETAS,
         peers={"torch": torch.distributions.Beta},
@@ -171,8 +192,9 @@ CASES = (
         settings=BETAS,
         edge_settings=BETA_EDGES,
         log_density=logit_beta_density,
+        cdf=logit_beta_cdf,
+        pathwise_tolerance=None,
         points=(-1e5, -200.0, -1.0, 0.0, 1.0, 200.0, 1e5),
-        has=NO_CDF,
         bad=BAD_BETAS,
     ),
     Case(

@@ -121,7 +121,7 @@ def test_draws_have_the_density(case: Case, setting: Setting, dtype: torch.dtype
 
 @pytest.mark.parametrize(
     ("case", "setting"),
-    rows(edges=True, keep=lambda case: case.event_dim == 0 and case.cdf is not None and case.reparameterised),
+    rows(edges=True, keep=lambda case: case.event_dim == 0 and case.cdf is not None and case.pathwise_tolerance),
 )
 def test_pathwise_gradients_are_those_of_the_implicit_function(case: Case, setting: Setting) -> None:
     parameters = case.parameters(setting, torch.float64, grad=True)
