@@ -8,7 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyro_vae.distributions.gamma_functions import beta_normaliser, log_minus_digamma, log_relative_density
+from pyro_vae.distributions.gamma_functions import (
+    beta_normaliser,
+    log_minus_digamma,
+    log_relative_density,
+    trigamma,
+)
 from pyro_vae.distributions.parameters import widen
 
 EULER = 0.5772156649015329
@@ -49,14 +54,13 @@ def log_ratio_of_moments(b: Tensor, h: Tensor) -> Tensor:
 
     It is the second difference of :func:`log_mean_power` in h. For small h it is integrated from the second
     derivative, :math:`\psi'(1 + z) - \psi'(1 + z + b)`, as the difference itself would have no digits left.
-    (ψ' is the Hurwitz zeta function at 2, to more digits than torch's trigamma has.)
     """
     near = h.clamp(max=1.0)
     total = torch.zeros_like(near)
     for node, weight in zip(*gauss_legendre(12), strict=True):
         for point, height in ((node, node), (1 + node, 1 - node)):
             z = 1 + near * point
-            total = total + weight * height * (torch.special.zeta(2.0, z) - torch.special.zeta(2.0, z + b))
+            total = total + weight * height * (trigamma(z) - trigamma(z + b))
     far = h.clamp(min=1.0)
     direct = log_mean_power(b, 2 * far) - 2 * log_mean_power(b, far)
     return torch.where(h <= 1, near * near * total, direct)
@@ -67,6 +71,16 @@ def gauss_legendre(count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Nodes and weights on (0, 1)."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
     return tuple(((nodes + 1) / 2).tolist()), tuple((weights / 2).tolist())
+
+
+def trigamma_drop(a: Tensor, b: Tensor) -> Tensor:
+    """ψ'(a) - ψ'(a + b), the variance of log X for X ~ Beta(a, b), to the last digits also where b is much the smaller:
+    there it is the integral of minus ψ'', twice the Hurwitz zeta function at 3."""
+    near = torch.minimum(a, b)
+    total = torch.zeros_like(near)
+    for node, weight in zip(*gauss_legendre(12), strict=True):
+        total = total + 2 * weight * torch.special.zeta(3.0, a + near * node)
+    return torch.where(b <= a, near * total, trigamma(a) - trigamma(a + b))
 
 
 def minus_mean_log(b: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ def log_beta_tails(log_x: Tensor, log_rest: Tensor, a: Tensor, b: Tensor) -> tup
     """log P(X <= x) and log P(X >= x) for X ~ Beta(a, b), from log x and log(1 - x), in double precision.
 
     Each to about 1e-13, for parameters from 1e-6 to 1e6 and any x, also where the probability is far below the least
-    float. One tail is summed, the other is what it leaves of 1: which one is decided at the mean of the logit, on either
-    side of which a log-concave variable has at least 1/e, so that the difference costs no digits.
+    float. One tail is summed, the other is what it leaves of 1: which one is decided at the mean of the logit, on
+    either side of which a log-concave variable has at least 1/e, so that the difference costs no digits.
 
     Differentiable in everything, and twice. Some microseconds per element; where a gradient is asked for, some hundreds
     of numbers are kept for each.

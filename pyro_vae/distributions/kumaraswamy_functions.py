@@ -5,13 +5,18 @@ X ~ Kumaraswamy(a, b) is Y^(1/a) with Y ~ Beta(1, b); H_b is the harmonic number
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
+from torch.nn.functional import logsigmoid
 
 from pyro_vae.distributions.beta_functions import log_beta, mean_log_ratio, minus_mean_log
 from pyro_vae.distributions.gamma_functions import in_double
-from pyro_vae.distributions.log_space import log1mexp, log1mexpexp, log_neg_log1mexp
+from pyro_vae.distributions.log_space import log1mexp, log1mexpexp, log_neg_log1mexp, log_softplus
+
+_BEND_NODES = 128
 
 
 def log_x_from_noise(noise: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -38,6 +43,43 @@ def mean_logit(a: Tensor, b: Tensor, nodes: int) -> Tensor:
 def entropy_of_logit(a: Tensor, b: Tensor, nodes: int) -> Tensor:
     """Of log X - log(1 - X): that of X, less E log X + E log(1 - X)."""
     return 1 + minus_mean_log(b) - a.log() - b.log() + mean_log_ratio(b, a.reciprocal(), nodes)
+
+
+def mean_logs(a: Tensor, b: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
+    """E log X and E log(1 - X)."""
+    return -minus_mean_log(b) / a, -1 / b - mean_log_ratio(b, a.reciprocal(), nodes)
+
+
+def variances(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of log X, of log(1 - X) and of their difference, to about 1e-12.
+
+    They are integrals over the logit of Y, of which the density and both logarithms bend at 0, -log b or -log a and are
+    smooth in between: the trapezoidal rule takes even steps from the first bend to the last, and ever longer ones
+    beyond. The mean is summed with the same weights, so that nothing cancels.
+    """
+    with torch.no_grad():
+        eta, weight = _bends(a, b)
+    a, b = a.unsqueeze(-1), b.unsqueeze(-1)
+    weight = weight * (b.log() + logsigmoid(eta) + b * logsigmoid(-eta)).exp()
+    log_x, log_rest = logsigmoid(eta) / a, log1mexpexp(log_softplus(-eta) - a.log())
+
+    def variance(values: Tensor) -> Tensor:
+        mean = (weight * values).sum(-1, keepdim=True)
+        return (weight * (values - mean).square()).sum(-1)
+
+    return variance(log_x), variance(log_rest), variance(log_x - log_rest)
+
+
+def _bends(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The nodes of that rule and their weights, ``[*batch, 128]`` each."""
+    bends = torch.stack([torch.zeros_like(b), -a.clamp(max=1).log(), -b.clamp(min=1).log()])
+    first, last = bends.amin(0) - 1, bends.amax(0) + 1
+    # The density falls with rate 1 to the left and b to the right, and e^-45 is nothing.
+    low, high = first - math.log(45), last + (45 / b.clamp(max=1)).log()
+    step = ((high - low) / (_BEND_NODES - 1)).unsqueeze(-1)
+    u = low.unsqueeze(-1) + step * torch.arange(_BEND_NODES, dtype=b.dtype, device=b.device)
+    down, up = (first.unsqueeze(-1) - u).exp(), (u - last.unsqueeze(-1)).exp()
+    return u - down + up, step * (1 + down + up)
 
 
 def kl_to_kumaraswamy(p, q) -> Tensor:

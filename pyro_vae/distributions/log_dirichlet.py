@@ -7,6 +7,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
+from pyro_vae.distributions.beta_functions import trigamma_drop
 from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_draws import log_gamma_over_mean
 from pyro_vae.distributions.gamma_functions import (
@@ -84,9 +85,7 @@ class LogDirichlet(TorchDistribution):
     @property
     def variance(self) -> Tensor:
         """ψ'(a) - ψ'(Σ a)."""
-        return in_double(
-            lambda a: torch.polygamma(1, a) - torch.polygamma(1, a.sum(-1, keepdim=True)), self.concentration
-        )
+        return in_double(lambda a: trigamma_drop(a, a.sum(-1, keepdim=True) - a), self.concentration)
 
     @property
     def mode(self) -> Tensor:

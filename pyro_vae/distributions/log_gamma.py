@@ -16,6 +16,7 @@ from pyro_vae.distributions.gamma_functions import (
     log_relative_density,
     standard_gamma_entropy,
     stirling_excess,
+    trigamma,
 )
 from pyro_vae.distributions.gamma_quantiles import gamma_cdf, gamma_quantile
 from pyro_vae.distributions.parameters import broadcast, expand_parameters, widen
@@ -81,7 +82,7 @@ class LogGamma(TorchDistribution):
     @property
     def variance(self) -> Tensor:
         """ψ'(a)."""
-        return in_double(lambda a: torch.polygamma(1, a), self.concentration)
+        return in_double(trigamma, self.concentration)
 
     @property
     def mode(self) -> Tensor:

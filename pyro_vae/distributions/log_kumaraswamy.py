@@ -14,7 +14,9 @@ from pyro_vae.distributions.kumaraswamy_functions import (
     kl_to_kumaraswamy,
     logit_from_noise,
     mean_logit,
+    mean_logs,
     nodes_for,
+    variances,
 )
 from pyro_vae.distributions.log_space import log1mexpexp, log_softplus
 from pyro_vae.distributions.logit_beta import LogitBeta
@@ -85,6 +87,21 @@ class LogKumaraswamy(FromNoise):
         """E log X - E log(1 - X), by quadrature to working precision."""
         nodes = nodes_for(self)
         return in_double(lambda a, b: mean_logit(a, b, nodes), self.concentration1, self.concentration0)
+
+    @property
+    def variance(self) -> Tensor:
+        """Var(log X - log(1 - X)), by quadrature to working precision."""
+        return in_double(lambda a, b: variances(a, b)[2], self.concentration1, self.concentration0)
+
+    def mean_logs(self) -> tuple[Tensor, Tensor]:
+        """E log X and E log(1 - X), ``[*batch]`` each; the second by quadrature to working precision."""
+        nodes, (a, b) = nodes_for(self), widen(self.concentration1, self.concentration0)
+        return tuple(mean.to(self.concentration1.dtype) for mean in mean_logs(a, b, nodes))  # type: ignore[return-value]
+
+    def variance_logs(self) -> tuple[Tensor, Tensor]:
+        """Var log X and Var log(1 - X), ``[*batch]`` each, by quadrature to working precision."""
+        a, b = widen(self.concentration1, self.concentration0)
+        return tuple(variance.to(self.concentration1.dtype) for variance in variances(a, b)[:2])  # type: ignore[return-value]
 
     @property
     def mode(self) -> Tensor:

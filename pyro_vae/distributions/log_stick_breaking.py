@@ -109,6 +109,29 @@ class LogStickBreaking(TorchDistribution):
             self._validate_sample(value)
         return self.fractions.log_prob(fraction_logits(*widen(value))).sum(-1).to(value.dtype)
 
+    @property
+    def mean(self) -> Tensor:
+        """E log w_k = E log x_k + Σ E log(1 - x_j), for Kumaraswamy and Beta fractions."""
+        return _sum(*self._of_fractions("mean_logs"))
+
+    @property
+    def variance(self) -> Tensor:
+        """Var log w_k = Var log x_k + Σ Var log(1 - x_j), for Kumaraswamy and Beta fractions."""
+        return _sum(*self._of_fractions("variance_logs"))
+
+    @property
+    def mode(self) -> Tensor:
+        """The highest point of the density by the log-ratios: what the fractions' modes on the logit scale give."""
+        return log_weights(self.fractions.mode)
+
+    def _of_fractions(self, moment: str) -> tuple[Tensor, Tensor]:
+        if not hasattr(self.fractions, moment):
+            raise NotImplementedError(
+                f"The moments of log x and log(1 - x) for fractions from {type(self.fractions).__name__} are not in "
+                "closed form: give a LogKumaraswamy or a LogitBeta, or average over draws"
+            )
+        return getattr(self.fractions, moment)()
+
     def entropy(self) -> Tensor:
         """The entropy in nats of the log-ratios, ``[*batch]``: the sum of the fractions' on the logit scale."""
         return self.fractions.entropy().sum(-1)
@@ -123,11 +146,15 @@ class LogStickBreaking(TorchDistribution):
         return new
 
 
+def _sum(taken: Tensor, left: Tensor) -> Tensor:
+    """``taken`` of each stick, and nothing of the last, plus what is ``left`` by those before it."""
+    return pad(taken, (0, 1)) + pad(left.cumsum(-1), (1, 0))
+
+
 def log_weights(logits: Tensor) -> Tensor:
     """The K log-weights, ``[..., K]``, of K - 1 fractions' logits."""
     (wide,) = widen(logits)
-    left = pad(logsigmoid(-wide).cumsum(-1), (1, 0))
-    return (pad(logsigmoid(wide), (0, 1)) + left).to(logits.dtype)
+    return _sum(logsigmoid(wide), logsigmoid(-wide)).to(logits.dtype)
 
 
 def fraction_logits(log_w: Tensor) -> Tensor:

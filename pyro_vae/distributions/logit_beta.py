@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import constraints, register_kl
 from torch.nn.functional import logsigmoid
 
-from pyro_vae.distributions.beta_functions import by_concentrations, logit_beta_log_prob
+from pyro_vae.distributions.beta_functions import by_concentrations, logit_beta_log_prob, trigamma_drop
 from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.gamma_draws import log_gamma_over_mean
 from pyro_vae.distributions.gamma_functions import (
@@ -16,6 +16,7 @@ from pyro_vae.distributions.gamma_functions import (
     beta_kl,
     in_double,
     log_minus_digamma,
+    trigamma,
 )
 from pyro_vae.distributions.incomplete_beta import log_beta_tails, logit_beta_quantile
 from pyro_vae.distributions.parameters import broadcast, expand_parameters, widen
@@ -89,9 +90,21 @@ class LogitBeta(TorchDistribution):
     @property
     def variance(self) -> Tensor:
         """ψ'(a) + ψ'(b)."""
-        return in_double(
-            lambda a, b: torch.polygamma(1, a) + torch.polygamma(1, b), self.concentration1, self.concentration0
-        )
+        return in_double(lambda a, b: trigamma(a) + trigamma(b), self.concentration1, self.concentration0)
+
+    def mean_logs(self) -> tuple[Tensor, Tensor]:
+        """E log x = ψ(a) - ψ(a + b) and E log(1 - x) = ψ(b) - ψ(a + b), ``[*batch]`` each."""
+
+        def log_mean(a, b):
+            return -torch.log1p(b / a) - log_minus_digamma(a) + log_minus_digamma(a + b)
+
+        a, b = self.concentration1, self.concentration0
+        return in_double(log_mean, a, b), in_double(log_mean, b, a)
+
+    def variance_logs(self) -> tuple[Tensor, Tensor]:
+        """Var log x = ψ'(a) - ψ'(a + b) and Var log(1 - x) = ψ'(b) - ψ'(a + b), ``[*batch]`` each."""
+        a, b = self.concentration1, self.concentration0
+        return in_double(trigamma_drop, a, b), in_double(trigamma_drop, b, a)
 
     @property
     def mode(self) -> Tensor:

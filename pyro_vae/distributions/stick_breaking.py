@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.distributions import constraints
 from torch.nn.functional import pad
@@ -10,7 +11,7 @@ from pyro_vae.distributions.beta import Beta
 from pyro_vae.distributions.interior import exp_interior
 from pyro_vae.distributions.kumaraswamy import Kumaraswamy
 from pyro_vae.distributions.log_kumaraswamy import LogKumaraswamy
-from pyro_vae.distributions.log_stick_breaking import LogStickBreaking, fraction_logits
+from pyro_vae.distributions.log_stick_breaking import LogStickBreaking, fraction_logits, log_weights
 from pyro_vae.distributions.logit_beta import LogitBeta
 from pyro_vae.distributions.parameters import widen
 
@@ -79,11 +80,26 @@ class StickBreaking(LogStickBreaking):
         square, rest_square = variance + mean**2, variance + (1 - mean) ** 2
         return (_product(square, rest_square) - _product(mean, 1 - mean) ** 2).to(self.fractions.concentration1.dtype)
 
+    @property
+    def mode(self) -> Tensor:
+        """The highest point of the density, for Beta fractions; NaN where one fraction has none inside (0, 1).
+
+        By its fractions the density is a product again, in which 1 - x_k has lost K - 1 - k powers.
+        """
+        if not isinstance(self.fractions, LogitBeta):
+            raise NotImplementedError(
+                f"The mode of StickBreaking with fractions from {type(self.fractions).__name__} is not in closed form: "
+                "LogStickBreaking has that of the density by the log-ratios"
+            )
+        after = torch.arange(self.event_shape[0] - 2, -1, -1, device=self.fractions.concentration1.device)
+        up, down = self.fractions.concentration1 - 1, self.fractions.concentration0 - 1 - after
+        logits = torch.where((up > 0) & (down > 0), up.log() - down.log(), torch.nan)
+        return log_weights(logits).exp()
+
     def entropy(self) -> Tensor:
-        """Not in closed form; :class:`LogStickBreaking` has the entropy of the log-ratios."""
-        raise NotImplementedError(
-            "The entropy of StickBreaking is not in closed form: use LogStickBreaking's, of the log-ratios"
-        )
+        """The entropy in nats, ``[*batch]``, for Kumaraswamy and Beta fractions: that of the log-ratios, and the sum
+        of E log w_k."""
+        return super().entropy() + super().mean.sum(-1)
 
 
 def _moments(fractions) -> tuple[Tensor, Tensor]:

@@ -167,6 +167,24 @@ def test_moments_hold_far_out(a, b):
     assert single.variance.item() == pytest.approx(variance, rel=1e-6)
 
 
+@pytest.mark.parametrize("one", [0, 1], ids=["Kumaraswamy(1, b)", "Kumaraswamy(a, 1)"])
+def test_moments_of_both_logarithms_are_the_betas_over_twelve_orders(one):
+    other = torch.logspace(-6, 6, 61, dtype=torch.float64)
+    parameters = (torch.ones_like(other), other) if one == 0 else (other, torch.ones_like(other))
+    ours, beta = LogKumaraswamy(*parameters), LogitBeta(*parameters)
+    for found, exact in zip(
+        (ours.mean, *ours.mean_logs(), ours.variance, *ours.variance_logs()),
+        (beta.mean, *beta.mean_logs(), beta.variance, *beta.variance_logs()),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, exact, rtol=1e-10, atol=1e-13)
+
+
+def test_variance_of_the_logit_has_gradients():
+    a, b = (value.requires_grad_() for value in double(0.4, 3.0))
+    assert torch.autograd.gradcheck(lambda a, b: LogKumaraswamy(a, b).variance, (a, b))
+
+
 def test_mode_is_nan_only_where_the_density_has_no_highest_point():
     a, b = torch.tensor([2.0, 2.0, 0.5, 1.0, 1.0, 2.0]), torch.tensor([3.0, 0.5, 2.0, 2.0, 1.0, 1.0])
     mode = Kumaraswamy(a, b).mode

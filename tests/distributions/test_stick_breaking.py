@@ -12,6 +12,7 @@ from pyro.infer.autoguide import AutoNormal
 from pyro.optim import Adam
 from torch.distributions import Dirichlet, biject_to, kl_divergence
 
+from pyro_vae.distributions.log_dirichlet import LogDirichlet
 from pyro_vae.distributions.log_kumaraswamy import LogKumaraswamy
 from pyro_vae.distributions.log_stick_breaking import LogStickBreaking, fraction_logits, log_weights
 from pyro_vae.distributions.logit_beta import LogitBeta
@@ -68,6 +69,32 @@ def test_kl_is_the_sum_of_the_fractions(family):
     difference = p.log_prob(draws) - q.log_prob(draws)
     # Five standard errors: over seeds it fails once in a million.
     assert ((difference.mean(0) - kl).abs() < 5 * difference.std(0) / len(draws) ** 0.5).all()
+
+
+def test_moments_of_the_logarithms_are_those_of_the_uniform_dirichlet():
+    uniform = LogStickBreaking(LogitBeta(torch.ones(3).double(), torch.tensor([3.0, 2.0, 1.0]).double()))
+    dirichlet = LogDirichlet(torch.ones(4).double())
+    torch.testing.assert_close(uniform.mean, dirichlet.mean)
+    torch.testing.assert_close(uniform.variance, dirichlet.variance)
+    plain = StickBreaking(uniform.fractions)
+    torch.testing.assert_close(plain.entropy(), Dirichlet(torch.ones(4).double()).entropy())
+
+
+def test_mode_of_weights_from_beta_fractions_is_that_of_the_dirichlet():
+    """Beta(a_k, a_{k+1} + ... + a_K) fractions make a Dirichlet(a)."""
+    a = torch.tensor([2.0, 1.5, 4.0, 3.0], dtype=torch.float64)
+    rest = a.flip(0).cumsum(0).flip(0)[1:]
+    torch.testing.assert_close(StickBreaking(LogitBeta(a[:3], rest)).mode, (a - 1) / (a - 1).sum())
+    assert StickBreaking.gem(torch.tensor(2.0), 4).mode.isnan().any()  # the density rises to the edge
+    with pytest.raises(NotImplementedError, match="LogStickBreaking has that"):
+        _ = StickBreaking(LogKumaraswamy(a, a)).mode
+
+
+def test_moments_that_are_not_in_closed_form_say_so():
+    d = LogStickBreaking(Normal(torch.zeros(3), torch.ones(3)))
+    for moment in ("mean", "variance"):
+        with pytest.raises(NotImplementedError, match="fractions from Normal are not in closed form"):
+            getattr(d, moment)
 
 
 def test_any_distribution_on_the_line_will_do():
