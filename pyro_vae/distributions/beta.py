@@ -94,6 +94,10 @@ class Beta(dist.Beta):
         """log P(X <= value), also where the probability is below the least float."""
         return in_double(_log_cdf, value, self.concentration1, self.concentration0)
 
+    def log_survival(self, value: Tensor) -> Tensor:
+        """log P(X > value), also where the probability is below the least float."""
+        return in_double(_log_survival, value, self.concentration1, self.concentration0)
+
     def icdf(self, value: Tensor) -> Tensor:
         """The quantile at a probability, ``[*batch]``, differentiable once; 0 at 0 and 1 at 1."""
         return in_double(
@@ -102,10 +106,19 @@ class Beta(dist.Beta):
 
 
 def _log_cdf(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return _tails(x, a, b, (-torch.inf, 0.0))[0]
+
+
+def _log_survival(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return _tails(x, a, b, (0.0, -torch.inf))[1]
+
+
+def _tails(x: Tensor, a: Tensor, b: Tensor, beyond: tuple[float, float]) -> list[Tensor]:
+    """The logarithms of both tails; ``beyond`` are what they are up to 0 and from 1 on."""
     inside = (x > 0) & (x < 1)
     within = torch.where(inside, x, 0.5)  # so that no gradient of an end is NaN
-    lower, _ = log_beta_tails(within.log(), torch.log1p(-within), a, b)
-    return torch.where(inside, lower, torch.where(x <= 0, -torch.inf, 0.0))
+    tails = log_beta_tails(within.log(), torch.log1p(-within), a, b)
+    return [torch.where(inside, tail, torch.where(x <= 0, *beyond)) for tail in tails]
 
 
 def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:

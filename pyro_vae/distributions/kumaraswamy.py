@@ -6,18 +6,19 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import constraints, register_kl
+from torch.distributions import register_kl
 
 from pyro_vae.distributions.beta_functions import log_mean_power, log_ratio_of_moments
 from pyro_vae.distributions.gamma_functions import in_double
 from pyro_vae.distributions.kumaraswamy_functions import entropy, kl_to_beta, kl_to_kumaraswamy, log_x_from_noise
-from pyro_vae.distributions.log_space import log1mexp
+from pyro_vae.distributions.log_space import log1mexp, log1mexpexp, log_neg_log1mexp
 from pyro_vae.distributions.noise import FromNoise, Noise
-from pyro_vae.distributions.parameters import broadcast, widen
+from pyro_vae.distributions.parameters import widen
 from pyro_vae.distributions.supports import open_unit_interval
+from pyro_vae.distributions.two_concentrations import TwoConcentrations
 
 
-class Kumaraswamy(FromNoise):
+class Kumaraswamy(TwoConcentrations, FromNoise):
     r"""The distribution on (0, 1) with 1 - F(x) = (1 - x^a)^b.
 
     .. math:: \log p(x) = \log a + \log b + (a - 1) \log x + (b - 1) \log(1 - x^a)
@@ -46,17 +47,8 @@ class Kumaraswamy(FromNoise):
     tensor(0.4472)
     """
 
-    arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}
     support = open_unit_interval
     noise = Noise.EXPONENTIAL
-
-    def __init__(
-        self, concentration1: Tensor | float, concentration0: Tensor | float, *, validate_args: bool | None = None
-    ):
-        self.concentration1, self.concentration0 = broadcast(
-            concentration1=concentration1, concentration0=concentration0
-        )
-        super().__init__(self.concentration1.shape, validate_args=validate_args)
 
     def sample_from_noise(self, noise: Tensor) -> Tensor:
         """exp(log(1 - e^(-noise / b)) / a), kept inside (0, 1); noise is Exponential(1)."""
@@ -74,7 +66,20 @@ class Kumaraswamy(FromNoise):
 
     def cdf(self, value: Tensor) -> Tensor:
         """F(value) = 1 - (1 - value^a)^b, for any real value: 0 up to 0, and 1 from 1 on."""
-        return in_double(_cdf, value.clamp(0, 1), self.concentration1, self.concentration0)
+        return in_double(
+            lambda *args: -torch.expm1(_log_survival(*args)),
+            value.clamp(0, 1),
+            self.concentration1,
+            self.concentration0,
+        )
+
+    def log_cdf(self, value: Tensor) -> Tensor:
+        """log P(X <= value) for a value in (0, 1), also where the probability is below the least float."""
+        return in_double(_log_cdf, value, self.concentration1, self.concentration0)
+
+    def log_survival(self, value: Tensor) -> Tensor:
+        """log P(X > value) for a value in (0, 1), also where the probability is below the least float."""
+        return in_double(_log_survival, value, self.concentration1, self.concentration0)
 
     def icdf(self, value: Tensor) -> Tensor:
         """The quantile (1 - (1 - value)^(1/b))^(1/a); 0 at 0 and 1 at 1."""
@@ -114,7 +119,15 @@ def _log_density(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _cdf(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return -torch.expm1(b * log1mexp(a * x.log()))
+    return -torch.expm1(_log_survival(x, a, b))
+
+
+def _log_cdf(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return log1mexpexp(b.log() + log_neg_log1mexp(a * x.log()))
+
+
+def _log_survival(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return b * log1mexp(a * x.log())
 
 
 def _variance(a: Tensor, b: Tensor) -> Tensor:

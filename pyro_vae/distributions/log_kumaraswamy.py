@@ -18,20 +18,23 @@ from pyro_vae.distributions.kumaraswamy_functions import (
     nodes_for,
     variances,
 )
-from pyro_vae.distributions.log_space import log1mexpexp, log_softplus
+from pyro_vae.distributions.log_space import log1mexpexp, log_neg_log1mexp, log_softplus
 from pyro_vae.distributions.logit_beta import LogitBeta
 from pyro_vae.distributions.noise import FromNoise, Noise
-from pyro_vae.distributions.parameters import broadcast, widen
+from pyro_vae.distributions.parameters import widen
+from pyro_vae.distributions.two_concentrations import TwoConcentrations
 
 
-class LogKumaraswamy(FromNoise):
+class LogKumaraswamy(TwoConcentrations, FromNoise):
     r"""The logit v = log x - log(1 - x) of x ~ Kumaraswamy(a, b), on the whole real line.
 
     .. math:: \log p(v) = \log a + \log b + a \log x + (b - 1) \log(1 - x^a) + \log(1 - x), \qquad
               x = \frac{1}{1 + e^{-v}}
 
-    The one number carries both logarithms to the last digit, neither of them rounded to 0: log x is ``logsigmoid(v)``,
-    log(1 - x) is ``logsigmoid(-v)``. That is what stick-breaking and the divergence from a Beta need. A draw comes
+    Its name is that of the family on a scale where no draw is lost; the value is the logit and not log x. The one
+    number carries both logarithms to the last digit, neither of them rounded to 0: log x is ``logsigmoid(v)``,
+    log(1 - x) is ``logsigmoid(-v)``, as for :class:`LogitBeta` and :class:`LogitRelaxedBernoulli`. That is what
+    stick-breaking and the divergence from a Beta need. A draw comes
     from exponential noise E: :math:`\log x = \log(1 - e^{-E/b}) / a`, and log(1 - x) from the same, without x.
 
     Args:
@@ -50,17 +53,8 @@ class LogKumaraswamy(FromNoise):
     (True, True)
     """
 
-    arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}
     support = constraints.real
     noise = Noise.EXPONENTIAL
-
-    def __init__(
-        self, concentration1: Tensor | float, concentration0: Tensor | float, *, validate_args: bool | None = None
-    ):
-        self.concentration1, self.concentration0 = broadcast(
-            concentration1=concentration1, concentration0=concentration0
-        )
-        super().__init__(self.concentration1.shape, validate_args=validate_args)
 
     def sample_from_noise(self, noise: Tensor) -> Tensor:
         """The logit of (1 - e^(-noise / b))^(1/a); noise is Exponential(1)."""
@@ -74,7 +68,17 @@ class LogKumaraswamy(FromNoise):
 
     def cdf(self, value: Tensor) -> Tensor:
         """P(V <= value), for any real value."""
-        return in_double(_cdf, value, self.concentration1, self.concentration0)
+        return in_double(
+            lambda *args: -torch.expm1(_log_survival(*args)), value, self.concentration1, self.concentration0
+        )
+
+    def log_cdf(self, value: Tensor) -> Tensor:
+        """log P(V <= value), also where the probability is below the least float."""
+        return in_double(_log_cdf, value, self.concentration1, self.concentration0)
+
+    def log_survival(self, value: Tensor) -> Tensor:
+        """log P(V > value), also where the probability is below the least float."""
+        return in_double(_log_survival, value, self.concentration1, self.concentration0)
 
     def icdf(self, value: Tensor) -> Tensor:
         """The quantile at a probability; -inf at 0 and inf at 1."""
@@ -130,7 +134,15 @@ def _log_density(v: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _cdf(v: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return -torch.expm1(b * _log1m_power(v, a))
+    return -torch.expm1(_log_survival(v, a, b))
+
+
+def _log_cdf(v: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return log1mexpexp(b.log() + log_neg_log1mexp(a * logsigmoid(v)))
+
+
+def _log_survival(v: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return b * _log1m_power(v, a)
 
 
 def _mode(a: Tensor, b: Tensor) -> Tensor:

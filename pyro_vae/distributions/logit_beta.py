@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 from torch.nn.functional import logsigmoid
@@ -19,10 +18,11 @@ from pyro_vae.distributions.gamma_functions import (
     trigamma,
 )
 from pyro_vae.distributions.incomplete_beta import log_beta_tails, logit_beta_quantile
-from pyro_vae.distributions.parameters import broadcast, expand_parameters, widen
+from pyro_vae.distributions.parameters import expand_parameters, widen
+from pyro_vae.distributions.two_concentrations import TwoConcentrations
 
 
-class LogitBeta(TorchDistribution):
+class LogitBeta(TwoConcentrations):
     r"""The logit of a Beta variable: v = log x - log(1 - x) with x ~ Beta(a, b), on the whole real line.
 
     .. math:: \log p(v) = a \log x + b \log(1 - x) - \log B(a, b), \qquad x = \frac{1}{1 + e^{-v}}
@@ -47,21 +47,7 @@ class LogitBeta(TorchDistribution):
     True
     """
 
-    arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}  # type: ignore[assignment]
-    support = constraints.real  # type: ignore[assignment]
-    has_rsample = True
-
-    def __init__(
-        self,
-        concentration1: Tensor | float,
-        concentration0: Tensor | float,
-        *,
-        validate_args: bool | None = None,
-    ):
-        self.concentration1, self.concentration0 = broadcast(
-            concentration1=concentration1, concentration0=concentration0
-        )
-        super().__init__(self.concentration1.shape, validate_args=validate_args)
+    support = constraints.real
 
     def expand(self, batch_shape: tuple[int, ...], _instance=None):
         """The same distribution with its parameters expanded to ``batch_shape``."""
@@ -129,6 +115,10 @@ class LogitBeta(TorchDistribution):
         """log P(V <= value), also where the probability is below the least float."""
         return in_double(_log_cdf, value, self.concentration1, self.concentration0)
 
+    def log_survival(self, value: Tensor) -> Tensor:
+        """log P(V > value), also where the probability is below the least float."""
+        return in_double(_log_survival, value, self.concentration1, self.concentration0)
+
     def icdf(self, value: Tensor) -> Tensor:
         """The quantile at a probability, ``[*batch]``, differentiable once; -inf at 0 and inf at 1."""
         return in_double(logit_beta_quantile, value, self.concentration1, self.concentration0)
@@ -142,6 +132,10 @@ def logit_beta_draw(a: Tensor, b: Tensor, shape: torch.Size) -> Tensor:
 
 def _log_cdf(v: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return log_beta_tails(logsigmoid(v), logsigmoid(-v), a, b)[0]
+
+
+def _log_survival(v: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return log_beta_tails(logsigmoid(v), logsigmoid(-v), a, b)[1]
 
 
 def _log_prob(value: Tensor, a: Tensor, b: Tensor) -> Tensor:

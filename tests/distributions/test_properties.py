@@ -7,6 +7,7 @@ fails by chance with probability ``GOF``, a Monte Carlo comparison of 5 standard
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath
 import pytest
@@ -156,6 +157,24 @@ def test_cdf_is_the_exact_one_in_both_tails(case: Case, setting: Setting, dtype:
             assert abs(ours - truth) <= max(TOLERANCE[dtype], case.cdf_tolerance) * truth + least, (
                 f"{value}: {ours}, exact {truth}"
             )
+
+
+@scalars("cdf")
+@each_dtype
+def test_log_cdf_and_log_survival_are_exact(case: Case, setting: Setting, dtype: torch.dtype) -> None:
+    distribution: Any = case.at(setting, dtype)
+    if not hasattr(distribution, "log_cdf"):
+        pytest.skip("it has none")
+    exact = case.exact(setting, dtype)
+    values = [*distribution.sample((8,)), *(torch.tensor(point, dtype=dtype) for point in case.points)]
+    with mpmath.workdps(50):
+        for value in values:
+            lower = case.cdf(to_mp(value), **exact)
+            for ours, truth in ((distribution.log_cdf(value), lower), (distribution.log_survival(value), 1 - lower)):
+                if truth < 1e-30 and truth is not lower:
+                    continue  # the exact value has lost its digits
+                error = abs(ours.item() - mpmath.log(truth))
+                assert error <= TOLERANCE[dtype] * max(1, abs(mpmath.log(truth))), f"{value}: {ours!r}"
 
 
 @scalars("cdf", "icdf")
