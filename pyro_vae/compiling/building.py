@@ -34,18 +34,18 @@ class Built:
     loop: Path = Path()
     compiled: Callable[[list[Tensor]], Sequence] | None = None
 
-    def on(self, inputs: Sequence[Tensor], into: Rows = (), outof: Rows = ()) -> Callable[[int], None]:
-        """A function of a number of steps that takes them on these tensors.
+    def on(self, inputs: Sequence[Tensor], into: Rows = (), outof: Rows = ()) -> Callable[[int, int], None]:
+        """A function of two numbers of rows, ``first`` and ``stop``, that takes the steps between on these tensors.
 
-        Before each step the next rows of ``into`` are copied into their inputs, after it those of ``outof`` out of
-        theirs (see :class:`~pyro_vae.compiling.tape.Tape`).
+        Before each step its rows of ``into`` are copied into their inputs, after it those of ``outof`` out of theirs
+        (see :class:`~pyro_vae.compiling.tape.Tape`).
         """
         if self.recording is not None:
             return Tape(self.recording, self.loop, inputs, into, outof).play
 
-        def one_by_one(count: int) -> None:
+        def one_by_one(first: int, stop: int) -> None:
             assert self.compiled is not None
-            for step in range(count):
+            for step in range(first, stop):
                 for fixed, rows in into:
                     fixed.copy_(rows[step])
                 self.compiled(list(inputs))

@@ -31,11 +31,10 @@ _TAIL = """\
   return 0;
 }
 
-extern "C" int64_t play(int64_t steps, char** b, void** f, void** t, const Row* rows, int64_t n_rows,
+extern "C" int64_t play(int64_t step, int64_t stop, char** b, void** f, void** t, const Row* rows, int64_t n_rows,
                         char* message, int64_t room) {
-  int64_t step = 0;
   try {
-    for (; step < steps; ++step) {
+    for (; step < stop; ++step) {
       for (int64_t r = 0; r < n_rows; ++r)
         if (!rows[r].out) std::memcpy(rows[r].fixed, rows[r].moving + step * rows[r].bytes, rows[r].bytes);
       if (once(b, f, t)) return step + 1;

@@ -68,9 +68,13 @@ class Tape:
         self._message = ctypes.create_string_buffer(_ROOM)
         self._kept = (buffers, rows, libraries)
 
-    def play(self, steps: int = 1) -> None:
-        """Play ``steps`` steps. Raises :class:`PlayError`; what the steps before it changed is then changed."""
-        failed = self.loop.play(ctypes.c_int64(steps), *self.tables, *self._rows, self._message, ctypes.c_int64(_ROOM))
+    def play(self, first: int, stop: int) -> None:
+        """Play the steps of rows ``first`` to ``stop``, exclusive.
+
+        Raises :class:`PlayError`; what the steps before it changed is then changed.
+        """
+        between = (ctypes.c_int64(first), ctypes.c_int64(stop))
+        failed = self.loop.play(*between, *self.tables, *self._rows, self._message, ctypes.c_int64(_ROOM))
         if failed:
             said = self._message.value.decode(errors="replace") or "no more is known"
             raise PlayError(f"compiled code failed at step {failed - 1} of a block: {said}")

@@ -150,7 +150,7 @@ class _Inductor:
             self.built.compiled(list(memory))
             return memory[1], memory[2]
         self.memory[0].copy_(x)
-        self.steps(1)
+        self.steps(0, 1)
         return self.memory[1].clone(), self.memory[2].clone()
 
     def _memory(self) -> list[Tensor]:

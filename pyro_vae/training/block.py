@@ -22,7 +22,7 @@ _NUMBERS = 4_000_000  # random numbers drawn ahead, at most
 class Block:
     """Up to ``capacity`` steps on a copy of the state: ``load`` the state, ``run``, ``store`` it back, or leave it.
 
-    Numbers that change with the steps are tensors: learning-rate factors, weights in the tail average, noise.
+    What changes with the steps lies in tensors: learning-rate factors, weights in the tail average, noise, minibatches.
     """
 
     def __init__(self, written: WrittenStep):
@@ -39,7 +39,10 @@ class Block:
             self.noise.draw(1)
         plan, numbers = torch.zeros(2, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
         noise = [rows[0].clone() for rows in self.noise.rows]
-        inputs = [*self.state.wholes, numbers, plan, *noise, *written.constants]
+        self._batch = [torch.empty_like(value, memory_format=torch.contiguous_format) for value in written.batch]
+        for fixed, value in zip(self._batch, written.batch, strict=True):
+            fixed.copy_(value)
+        inputs = [*self.state.wholes, numbers, plan, *noise, *self._batch, *written.constants]
         built = build(
             _in_place(written, self.state, self.noise.row),
             inputs,
@@ -48,12 +51,24 @@ class Block:
         into = [(plan, self.plans), *zip(noise, self.noise.rows, strict=True)]
         self._steps = built.on(inputs, into, outof=[(numbers, self.numbers)])
 
-    def run(self, factors: Sequence[float], weights: Sequence[float]) -> list[list[float]]:
-        """As many steps as there are factors; (bound, gradient norm, ELBO) of each. Draws from torch's generator."""
+    def run(
+        self, factors: Sequence[float], weights: Sequence[float], batches: Sequence[Sequence[Tensor]] | None = None
+    ) -> list[list[float]]:
+        """As many steps as there are factors; (bound, gradient norm, ELBO) of each. Draws from torch's generator.
+
+        ``batches`` are the tensors of each step's minibatch, where the step was written for minibatches.
+        """
         count = len(factors)
         self.plans[:count] = torch.tensor([factors, weights], dtype=torch.float64).T
         self.noise.draw(count)
-        self._steps(count)
+        if not self._batch:
+            self._steps(0, count)
+            return self.numbers[:count].tolist()
+        assert batches is not None
+        for step, batch in enumerate(batches):
+            for fixed, value in zip(self._batch, batch, strict=True):
+                fixed.copy_(value)
+            self._steps(step, step + 1)
         return self.numbers[:count].tolist()
 
 
@@ -63,8 +78,9 @@ def _in_place(written: WrittenStep, flat: Flat, row: Flat) -> Callable[[Sequence
 
     def step(*inputs: Tensor) -> tuple:
         state, (numbers, plan) = inputs[:wholes], inputs[wholes : wholes + 2]
-        noise, constants = inputs[wholes + 2 :][:noises], inputs[wholes + 2 :][noises:]
-        new, found = written(*flat.unpack(state), plan[0], plan[1], *row.unpack(noise), *constants)
+        noise, others = inputs[wholes + 2 :][:noises], inputs[wholes + 2 :][noises:]
+        batch, constants = others[: len(written.batch)], others[len(written.batch) :]
+        new, found = written(*flat.unpack(state), plan[0], plan[1], *batch, *row.unpack(noise), *constants)
         for whole, values in zip(state, flat.pack(new), strict=True):
             whole.copy_(values)
         numbers.copy_(found)

@@ -4,78 +4,122 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from pyro_vae.compiling.writing import first_line
 from pyro_vae.training.adam import AdamUpdate, adam_update
 from pyro_vae.training.agreement import difference
-from pyro_vae.training.batches import Batches, WholeData
+from pyro_vae.training.batches import Batches
 from pyro_vae.training.block import Block
+from pyro_vae.training.fetched import Fetched, Given, fetch, runs
 from pyro_vae.training.step import EagerStepper, Fault, StepPlan, StepState, Taken
 from pyro_vae.training.written import StepTensors, UnwritableError, write_step
 
 CHECKED = (1, 50, 500)  # steps, counted from 0, that are taken both ways and compared
+LAYOUTS = 4  # of minibatches that are compiled, at most: a last, smaller batch is one
+RARE = 20  # steps of a further layout that are taken eagerly before it is worth compiling
+
+Advanced = tuple[list[Taken], Fault | None]
+
+
+@dataclass
+class _Layout:
+    """What is known of minibatches of one layout: how often it came, and its compiled step."""
+
+    seen: int = 0
+    block: Block | None = None
+    checked: bool = False
 
 
 class CompiledStepper:
     """Takes the steps of an :class:`EagerStepper`, compiled where that can be done and is right.
 
-    The first step is eager, which also finds what there is to compile. The steps numbered ``CHECKED`` are taken both
-    ways from the same state and noise, and the eager outcome is kept; where they disagree, and where the pair or
-    optimiser cannot be compiled, one warning says why and every further step is eager. A block with a bound or
-    gradient that is not finite is undone and taken eagerly, so that a fault is found and told as ever.
+    The first step is eager, which also finds what there is to compile. The steps numbered ``CHECKED``, and the first
+    of each layout of minibatches, are taken both ways from the same state and noise, and the eager outcome is kept;
+    where they disagree, and where the pair or optimiser cannot be compiled, one warning says why and every further
+    step is eager. A block with a bound or gradient that is not finite is undone and taken eagerly, so that a fault is
+    found and told as ever.
     """
 
     def __init__(self, eager: EagerStepper):
         self.eager = eager
-        self.block: Block | None = None
+        self.layouts: dict[object, _Layout] = {}
         self.update: AdamUpdate | None = None
         self.why_not = ""
         self.steps = 0
 
-    def advance(
-        self, state: StepState, batches: Batches, plans: Sequence[StepPlan]
-    ) -> tuple[list[Taken], Fault | None]:
+    def advance(self, state: StepState, batches: Batches, plans: Sequence[StepPlan]) -> Advanced:
         """As every :class:`~pyro_vae.training.step.Stepper` does."""
         taken: list[Taken] = []
         while len(taken) < len(plans):
-            more, fault = self._advance(state, batches, plans[len(taken) :])
+            left = plans[len(taken) :]
+            if self.eager.first:
+                left = left[:1]
+            if self.eager.first or self.why_not:
+                more, fault = self.eager.advance(state, batches, left)
+                self.steps += len(more)
+            else:
+                more, fault = self._fetched(state, batches, left)
             taken.extend(more)
-            self.steps += len(more)
             if fault is not None:
                 return taken, fault
         return taken, None
 
-    def _advance(
-        self, state: StepState, batches: Batches, plans: Sequence[StepPlan]
-    ) -> tuple[list[Taken], Fault | None]:
-        """Take the first of the planned steps, in one of the ways."""
-        if self.eager.first:
-            return self.eager.advance(state, batches, plans[:1])
-        random = torch.get_rng_state()
+    def _fetched(self, state: StepState, batches: Batches, plans: Sequence[StepPlan]) -> Advanced:
+        """Steps on the data of as many as belong to one epoch, those of one layout at a time."""
+        taken: list[Taken] = []
+        until = min((step - self.steps for step in CHECKED if step > self.steps), default=len(plans))
         try:
-            if self.block is None and not self.why_not:
-                self._compile(state, batches)
-            if self.block is None:
-                return self.eager.advance(state, batches, plans)
-            if self.steps in CHECKED:
-                return self._checked(self.block, state, batches, plans[0])
-            until = min((step - self.steps for step in CHECKED if step > self.steps), default=len(plans))
-            plans = plans[: min(until, self.block.capacity)]
-            taken = self._run(self.block, state, plans)
+            fetched = fetch(batches, min(len(plans), max(1, until)))
+        except KeyboardInterrupt:
+            return [], Fault("interrupt")
+        for run in runs(fetched):
+            while run:
+                more, fault = self._one_layout(state, run, plans[len(taken) :][: len(run)])
+                taken.extend(more)
+                self.steps += len(more)
+                run = run[len(more) :]
+                if fault is not None:
+                    return taken, fault
+        return taken, None
+
+    def _one_layout(self, state: StepState, fetched: Sequence[Fetched], plans: Sequence[StepPlan]) -> Advanced:
+        """The first of these steps, in one of the ways."""
+        random = torch.get_rng_state()
+        layout = self.layouts.setdefault(fetched[0].layout, _Layout())
+        layout.seen += len(fetched)
+        try:
+            if layout.block is None and self._worth_compiling(layout):
+                self._compile(layout, state, fetched[0])
+            if layout.block is None:
+                return self.eager.advance(state, Given(fetched), plans)
+            if CHECKED and (self.steps in CHECKED or not layout.checked):
+                layout.checked = True
+                return self._checked(layout.block, state, fetched[0], plans[0])
+            fetched = fetched[: layout.block.capacity]
+            taken = self._run(layout.block, state, fetched, plans[: len(fetched)])
         except KeyboardInterrupt:
             torch.set_rng_state(random)
             return [], Fault("interrupt")
         if taken is not None:
             return taken, None
         torch.set_rng_state(random)
-        return self.eager.advance(state, batches, plans)
+        return self.eager.advance(state, Given(fetched), plans[: len(fetched)])
 
-    def _run(self, block: Block, state: StepState, plans: Sequence[StepPlan]) -> list[Taken] | None:
+    def _worth_compiling(self, layout: _Layout) -> bool:
+        if self.why_not:
+            return False
+        first = len(self.layouts) == 1
+        return first or (layout.seen > RARE and sum(one.block is not None for one in self.layouts.values()) < LAYOUTS)
+
+    def _run(
+        self, block: Block, state: StepState, fetched: Sequence[Fetched], plans: Sequence[StepPlan]
+    ) -> list[Taken] | None:
         """A block of steps; None, with the state as it was, where a number is not finite."""
         tensors = self._tensors(state)
-        rows = self._tried(block, state, tensors, plans)
+        rows = self._tried(block, state, tensors, fetched, plans)
         if not bool(torch.isfinite(block.numbers[: len(plans), :2]).all()):
             return None
         block.state.store(tensors.all())
@@ -89,10 +133,17 @@ class CompiledStepper:
                 state.optimizer.set_factor(factor := plan.factor)  # pyright: ignore[reportAttributeAccessIssue]
                 rate = state.optimizer.learning_rate
             rates.append(rate)
+        if fetched[-1].epoch_ended:
+            state.optimizer.epoch()
         return [Taken(bound, norm, rate, elbo) for (bound, norm, elbo), rate in zip(rows, rates, strict=True)]
 
     def _tried(
-        self, block: Block, state: StepState, tensors: StepTensors, plans: Sequence[StepPlan]
+        self,
+        block: Block,
+        state: StepState,
+        tensors: StepTensors,
+        fetched: Sequence[Fetched],
+        plans: Sequence[StepPlan],
     ) -> list[list[float]]:
         """The numbers of a block's steps, whose new state is in the block and nowhere else."""
         block.state.load(tensors.all())
@@ -101,18 +152,16 @@ class CompiledStepper:
         for plan in plans:
             count += plan.averaged
             weights.append(1 / count if plan.averaged else 0.0)
-        return block.run([plan.factor for plan in plans], weights)
+        return block.run([plan.factor for plan in plans], weights, [one.tensors for one in fetched])
 
-    def _checked(
-        self, block: Block, state: StepState, batches: Batches, plan: StepPlan
-    ) -> tuple[list[Taken], Fault | None]:
+    def _checked(self, block: Block, state: StepState, fetched: Fetched, plan: StepPlan) -> Advanced:
         """One step both ways; the eager one counts."""
         random = torch.get_rng_state()
         tensors = self._tensors(state)
-        rows = self._tried(block, state, tensors, [plan])
+        rows = self._tried(block, state, tensors, [fetched], [plan])
         drawn = torch.get_rng_state()
         torch.set_rng_state(random)
-        taken, fault = self.eager.advance(state, batches, [plan])
+        taken, fault = self.eager.advance(state, Given([fetched]), [plan])
         if fault is None:
             got = torch.tensor(rows[0], dtype=torch.float64)
             wanted = torch.tensor([taken[0].bound, taken[0].gradient_norm, taken[0].elbo], dtype=torch.float64)
@@ -130,20 +179,20 @@ class CompiledStepper:
         }
         return StepTensors(state.params, state.good, average, self.update, self.eager.objective.buffers())
 
-    def _compile(self, state: StepState, batches: Batches) -> None:
-        """Make the block, or say why not."""
+    def _compile(self, layout: _Layout, state: StepState, fetched: Fetched) -> None:
+        """Make the layout's block, or say why not."""
         try:
-            self._check_possible(state, batches)
-            tensors = self._tensors(state)
-            self.block = Block(write_step(self.eager.objective, batches.peek(), tensors, self.eager.clip))
+            self._check_possible(state)
+            written = write_step(
+                self.eager.objective, fetched.arguments, self._tensors(state), self.eager.clip, fetched.tensors
+            )
+            layout.block = Block(written)
         except UnwritableError as error:
             self._refuse(str(error))
         except Exception as error:  # whatever a person's code or a compiler does is a reason, not a failure
             self._refuse(f"the step cannot be traced or compiled ({first_line(error)})")
 
-    def _check_possible(self, state: StepState, batches: Batches) -> None:
-        if not isinstance(batches, WholeData):
-            raise UnwritableError("the data come in minibatches, which are not compiled yet")
+    def _check_possible(self, state: StepState) -> None:
         if any(leaf.device.type != "cpu" for leaf in state.params.values()):
             raise UnwritableError("the parameters are not on the CPU, and only steps there are compiled yet")
         if len(set(state.average.counts.values())) > 1:
@@ -154,5 +203,5 @@ class CompiledStepper:
         self.update = update
 
     def _refuse(self, why: str) -> None:
-        self.block, self.why_not = None, why
+        self.layouts, self.why_not = {}, why
         warnings.warn(f"compile=True: the fit runs eagerly: {why}.", stacklevel=2)

@@ -31,17 +31,21 @@ class UnwritableError(Exception):
 
 @dataclass(frozen=True)
 class WrittenStep:
-    """``graph(*state, factor, weight, *noise, *constants) -> (*new state but buffers, numbers)``; writes into buffers.
+    """``graph(*state, factor, weight, *batch, *noise, *constants) -> (*new state but buffers, numbers)``.
+
+    It writes into buffers, whose new values are thus not among its outputs.
 
     ``state`` are the live tensors: parameters, their last good values, tail averages, optimiser, buffers, which are the
     last ``buffers`` of them. ``factor`` multiplies the learning rate, ``weight`` is the new iterate's in the tail
-    average (0: it does not enter); float64 scalars. ``constants`` are the data and what depends on them alone.
+    average (0: it does not enter); float64 scalars. ``batch`` are the tensors of a minibatch; ``constants`` the whole
+    data and what depends on them alone.
     ``numbers`` is float64 ``[3]``: bound, the gradient's norm before clipping, plain ELBO.
     """
 
     graph: fx.GraphModule
     state: list[Tensor]
     buffers: int
+    batch: list[Tensor]
     draws: list[Draw]
     constants: list[Tensor]
 
@@ -79,16 +83,24 @@ class StepTensors:
         return [tensor for named in self.kinds().values() for tensor in named.values()]
 
 
-def write_step(objective: Objective, arguments: Arguments, tensors: StepTensors, clip: float | None) -> WrittenStep:
+def write_step(
+    objective: Objective,
+    arguments: Arguments,
+    tensors: StepTensors,
+    clip: float | None,
+    batch: Sequence[Tensor] = (),
+) -> WrittenStep:
     """Write one step down. Nothing is changed by it: parameters, buffers and random numbers are as before.
 
+    ``batch`` are those tensors of ``arguments`` that are others at the next step.
     Raises :class:`UnwritableError` with the reason, and whatever the programs raise when they are traced.
     """
     state = tensors.all()
     scalars = [torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)]
     with _nothing_moved(tensors), kept_randomness():
         before = random_state()
-        graph = write_down(_Step(objective, arguments, tensors, clip), [*state, *scalars], decompose=False)
+        step = _Step(objective, arguments, tensors, clip)
+        graph = write_down(step, [*state, *scalars, *batch], decompose=False)
         after = random_state()
     for generator, name in (("numpy", "NumPy"), ("python", "Python's random")):
         if not _same(before[generator], after[generator]):
@@ -100,7 +112,7 @@ def write_step(objective: Objective, arguments: Arguments, tensors: StepTensors,
     _check_noise(draws, after)
     fold_constants(graph)
     decompose(graph)
-    return WrittenStep(graph, state, len(tensors.buffers), draws, constants_as_inputs(graph))
+    return WrittenStep(graph, state, len(tensors.buffers), list(batch), draws, constants_as_inputs(graph))
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,7 @@ class _Step:
     clip: float | None
 
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
-        factor, weight = inputs[-2:]
+        factor, weight = inputs[len(self.tensors.all()) :][:2]
         params, update = self.tensors.params, self.tensors.update
         evaluation, leaves = evaluate(self.objective, self.arguments)
         unknown = [name for name, leaf in leaves.items() if params.get(name) is not leaf]

@@ -6,6 +6,8 @@ Inductor itself is then the same.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pyro
 import pyro.distributions as dist
@@ -13,9 +15,9 @@ import pyro.optim
 import pytest
 import torch
 from torch.distributions import constraints
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
-from pyro_vae import LinearAnnealing
+from pyro_vae import LinearAnnealing, fit
 from pyro_vae.compiling import building
 from pyro_vae.errors import DivergedError
 from pyro_vae.training import FitInterrupted, adam, block, compiled, noise
@@ -23,7 +25,7 @@ from pyro_vae.training.objective import elbo_from
 from pyro_vae.training.optimizers import optimizer_from
 from pyro_vae.training.prepare import prepare
 from pyro_vae.training.step import EagerStepper, StepPlan, StepState
-from tests.training.agreeing import both, close, fitted, same, simple
+from tests.training.agreeing import OPTIONS, both, close, fitted, same, simple
 from tests.training.programs import Y, guide, model, rows_model
 
 pytestmark = pytest.mark.usefixtures("cheap_bounds")
@@ -135,13 +137,83 @@ def test_other_optimisers_are_said_to_have_no_compiled_form(options, why):
     same(fitted(simple, steps=5, **options), other)
 
 
-def test_minibatches_are_said_not_to_be_compiled():
-    def batches():
-        return rows_model, guide, DataLoader(TensorDataset(Y), batch_size=6)
+def minibatches(size=4, shuffle=True, collate=None):
+    """Ten rows, whose last batch is smaller."""
 
-    with pytest.warns(UserWarning, match="minibatches"):
-        other = fitted(batches, compile=True, steps=5)
-    same(fitted(batches, steps=5), other)
+    def make():
+        rows = torch.linspace(-1, 2, 10, dtype=torch.get_default_dtype())
+        own = functools.partial(rows_model, size=10)
+        loader = DataLoader(rows, batch_size=size, shuffle=shuffle, collate_fn=collate)
+        return own, guide, loader
+
+    return make
+
+
+def fitted_to_batches(make, **options):
+    pyro.clear_param_store()
+    return fit(*make(), **{**OPTIONS, **options})
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+@pytest.mark.parametrize("rare", [0, 20, 1000])
+def test_minibatches_take_the_same_steps_the_smaller_last_one_included(rare, double, eager_steps, monkeypatch):
+    monkeypatch.setattr(compiled, "RARE", rare)
+    one = fitted_to_batches(minibatches(), steps=100)
+    eager_steps[0] = 0
+    other = fitted_to_batches(minibatches(), steps=100, compile=True)
+    last = 33  # of a hundred steps, three to an epoch
+    assert eager_steps == [1 + min(rare, last)]
+    close(one, other, 1e-10)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_the_first_step_on_every_layout_of_minibatches_is_checked(eager_steps, monkeypatch):
+    monkeypatch.setattr(compiled, "RARE", 0)
+    monkeypatch.setattr(compiled, "CHECKED", (1,))
+    fitted_to_batches(minibatches(), steps=30, compile=True)
+    assert eager_steps == [3]  # the very first, the second, and the first smaller batch
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+def test_layouts_beyond_a_few_stay_eager(double, monkeypatch):
+    monkeypatch.setattr(compiled, "RARE", 0)
+    monkeypatch.setattr(compiled, "LAYOUTS", 1)
+    close(*(fitted_to_batches(minibatches(), steps=40, compile=compile) for compile in (False, True)), 1e-10)
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+def test_a_fault_on_a_minibatch_is_found_on_that_batch(double, eager_steps):
+    def broken(rows):
+        batch = torch.stack(rows)
+        return 1e200 * batch if bool((batch > 1.9).any()) else batch
+
+    errors = []
+    for compile in (None, True):
+        with pytest.raises(DivergedError) as caught:
+            fitted_to_batches(minibatches(shuffle=False, size=2, collate=broken), steps=40, compile=compile)
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+def test_a_compiled_fit_to_minibatches_goes_on_from_a_checkpoint(tmp_path, double):
+    path = tmp_path / "run.safetensors"
+    whole = fitted_to_batches(minibatches(), steps=60, compile=True)
+    stopped = fitted_to_batches(minibatches(), steps=60, compile=True, checkpoint=path, checkpoint_every=25)
+    close(whole, stopped, 1e-10)
+    with pytest.MonkeyPatch.context() as patch:
+        original, left = block.Block.run, [20]
+
+        def dying(self, *args):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return original(self, *args)
+
+        patch.setattr(block.Block, "run", dying)
+        with pytest.raises(FitInterrupted):
+            fitted_to_batches(minibatches(), compile=True, steps=60, checkpoint=path, checkpoint_every=25)
+    close(whole, fitted_to_batches(minibatches(), compile=True, steps=60, resume=path), 1e-10)
 
 
 def test_without_a_compiler_the_fit_goes_on_and_says_so(monkeypatch):
@@ -202,11 +274,11 @@ def test_a_compiled_fit_goes_on_from_a_checkpoint(tmp_path, double):
     with pytest.MonkeyPatch.context() as patch:
         left = [25]
 
-        def dying(self, factors, weights):
+        def dying(self, factors, *rest):
             left[0] -= len(factors)
             if left[0] < 0:
                 raise KeyboardInterrupt
-            return original(self, factors, weights)
+            return original(self, factors, *rest)
 
         patch.setattr(block.Block, "run", dying)
         with pytest.raises(FitInterrupted):
