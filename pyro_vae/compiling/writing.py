@@ -44,6 +44,11 @@ def without_writes(function: Callable, inputs: Sequence[Tensor]) -> fx.GraphModu
     return written
 
 
+def being_written() -> bool:
+    """True inside of :func:`write_down`: values cannot be asked for then."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+
+
 def is_mutating(node: fx.Node) -> bool:
     """True for an operation that writes into one of its arguments."""
     schema = getattr(node.target, "_schema", None)

@@ -17,83 +17,131 @@ from pyro_vae.training.written import UnwritableError, WrittenStep
 
 _LONGEST = 3000  # operations
 _NUMBERS = 4_000_000  # random numbers drawn ahead, at most
+_ALONE = 2048  # elements from which a tensor of the state is not packed together with others
 
 
 class Block:
     """Up to ``capacity`` steps on a copy of the state: ``load`` the state, ``run``, ``store`` it back, or leave it.
 
-    What changes with the steps lies in tensors: learning-rate factors, weights in the tail average, noise, minibatches.
+    What changes with the steps lies in tensors: learning-rate factors, noise, minibatches. The tail average is taken
+    between the steps, and the parameters before the last one are kept.
     """
 
-    def __init__(self, written: WrittenStep):
+    def __init__(self, written: WrittenStep, parameters: int):
         operations = len(written.graph.graph.nodes)
         if operations > _LONGEST:
             raise UnwritableError(f"a step is {operations} operations long, which would take minutes to compile")
         each = sum(draw.like.numel() for draw in written.draws)
         self.capacity = max(1, min(CHECK_EVERY, _NUMBERS // max(each, 1)))
-        self.state = Flat(written.state)
+        self._params, self._rest = (Flat(part, _ALONE) for part in _split(written.state, parameters))
+        self._good, self._average = ([torch.zeros_like(one) for one in self._params.wholes] for _ in range(2))
         self.noise = Noise(written.draws, self.capacity)
-        self.plans = torch.zeros(self.capacity, 2, dtype=torch.float64)
+        self.factors = torch.zeros(self.capacity, dtype=torch.float64)
         self.numbers = torch.zeros(self.capacity, 3, dtype=torch.float64)
         with kept_randomness():
             self.noise.draw(1)
-        plan, numbers = torch.zeros(2, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+        factor, numbers = torch.zeros((), dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
         noise = [rows[0].clone() for rows in self.noise.rows]
-        self._batch = [torch.empty_like(value, memory_format=torch.contiguous_format) for value in written.batch]
-        for fixed, value in zip(self._batch, written.batch, strict=True):
-            fixed.copy_(value)
-        inputs = [*self.state.wholes, numbers, plan, *noise, *self._batch, *written.constants]
+        self._batch = [value.clone(memory_format=torch.contiguous_format) for value in written.batch]
+        state = [*self._params.wholes, *self._rest.wholes]
+        inputs = [*state, numbers, factor, *self._batch, *noise, *written.constants]
         built = build(
-            _in_place(written, self.state, self.noise.row),
+            self._in_place(written),
             inputs,
-            text=(written.graph, f"{written.buffers} of {len(written.state)} are buffers"),
+            text=(written.graph, f"{parameters} of {len(written.state)} are parameters, {written.buffers} buffers"),
         )
-        into = [(plan, self.plans), *zip(noise, self.noise.rows, strict=True)]
+        into = [(factor, self.factors), *zip(noise, self.noise.rows, strict=True)]
         self._steps = built.on(inputs, into, outof=[(numbers, self.numbers)])
 
+    @property
+    def views(self) -> list[Tensor]:
+        """The state's copies, in the order in which it was written."""
+        return [*self._params.views, *self._rest.views]
+
+    @property
+    def good(self) -> list[Tensor]:
+        """New tensors: the parameters before the last step."""
+        return [view.clone() for view in self._params.unpack(self._good)]
+
+    @property
+    def average(self) -> list[Tensor]:
+        """New tensors: the tail average of the parameters."""
+        return [view.clone() for view in self._params.unpack(self._average)]
+
+    def load(self, state: Sequence[Tensor], average: Sequence[Tensor] = ()) -> None:
+        """Copy the state in, and the average so far."""
+        params, rest = _split(state, len(self._params.views))
+        self._params.load(params)
+        self._rest.load(rest)
+        if average:
+            torch._foreach_copy_(self._params.unpack(self._average), list(average))
+
+    def store(self, state: Sequence[Tensor]) -> None:
+        """Copy the state out into ``state``."""
+        params, rest = _split(state, len(self._params.views))
+        self._params.store(params)
+        self._rest.store(rest)
+
     def run(
-        self, factors: Sequence[float], weights: Sequence[float], batches: Sequence[Sequence[Tensor]] | None = None
+        self, factors: Sequence[float], weights: Sequence[float], batches: Sequence[Sequence[Tensor]]
     ) -> list[list[float]]:
         """As many steps as there are factors; (bound, gradient norm, ELBO) of each. Draws from torch's generator.
 
-        ``batches`` are the tensors of each step's minibatch, where the step was written for minibatches.
+        ``weights`` are the iterates' in the tail average, 0 where one does not enter; ``batches`` the tensors of each
+        step's minibatch.
         """
         count = len(factors)
-        self.plans[:count] = torch.tensor([factors, weights], dtype=torch.float64).T
+        self.factors[:count] = torch.tensor(factors, dtype=torch.float64)
         self.noise.draw(count)
-        if not self._batch:
-            self._steps(0, count)
-            return self.numbers[:count].tolist()
-        assert batches is not None
-        for step, batch in enumerate(batches):
-            for fixed, value in zip(self._batch, batch, strict=True):
-                fixed.copy_(value)
-            self._steps(step, step + 1)
+        begin = 0
+        for step in range(count):
+            last = step == count - 1
+            if not (self._batch or weights[step] or last or step == count - 2):
+                continue  # nothing to do before the next step
+            self._play(begin, step + 1, batches[step], keep=last)
+            begin = step + 1
+            if weights[step] == 1:
+                torch._foreach_copy_(self._average, self._params.wholes)
+            elif weights[step]:
+                torch._foreach_lerp_(self._average, self._params.wholes, weights[step])
         return self.numbers[:count].tolist()
 
+    def _play(self, begin: int, stop: int, batch: Sequence[Tensor], keep: bool) -> None:
+        if keep:
+            torch._foreach_copy_(self._good, self._params.wholes)
+        for fixed, value in zip(self._batch, batch, strict=True):
+            fixed.copy_(value)
+        self._steps(begin, stop)
 
-def _in_place(written: WrittenStep, flat: Flat, row: Flat) -> Callable[[Sequence[Tensor]], fx.GraphModule]:
-    """How to write down one step that moves the flat state in place and writes its numbers into theirs."""
-    wholes, noises = len(flat.wholes), len(row.wholes)
+    def _in_place(self, written: WrittenStep) -> Callable[[Sequence[Tensor]], fx.GraphModule]:
+        """How to write down one step that moves the flat state in place and writes its numbers into theirs."""
+        params, rest = self._params, self._rest
+        first, wholes = len(params.wholes), len(params.wholes) + len(rest.wholes)
+        noises, batches = len(self.noise.rows), len(self._batch)
 
-    def step(*inputs: Tensor) -> tuple:
-        state, (numbers, plan) = inputs[:wholes], inputs[wholes : wholes + 2]
-        noise, others = inputs[wholes + 2 :][:noises], inputs[wholes + 2 :][noises:]
-        batch, constants = others[: len(written.batch)], others[len(written.batch) :]
-        new, found = written(*flat.unpack(state), plan[0], plan[1], *batch, *row.unpack(noise), *constants)
-        for whole, values in zip(state, flat.pack(new), strict=True):
-            whole.copy_(values)
-        numbers.copy_(found)
-        return ()
+        def step(*inputs: Tensor) -> tuple:
+            numbers, factor, *others = inputs[wholes:]
+            batch, noise, constants = others[:batches], others[batches:][:noises], others[batches + noises :]
+            state = [*params.unpack(inputs[:first]), *rest.unpack(inputs[first:wholes])]
+            new, found = written(*state, factor, *batch, *self.noise.row.unpack(noise), *constants)
+            packed = [*params.pack(new[: len(params.views)]), *rest.pack(new[len(params.views) :])]
+            for whole, values in zip(inputs, packed, strict=False):
+                whole.copy_(values)
+            numbers.copy_(found)
+            return ()
 
-    def write(examples: Sequence[Tensor]) -> fx.GraphModule:
-        graph = without_writes(step, examples)
-        allowed = [node for node in graph.graph.nodes if node.op == "placeholder"][: wholes + 1]
-        for node in graph.graph.nodes:
-            if is_mutating(node) and node.args[0] not in allowed:
-                raise UnwritableError(
-                    f"the programs write in place into a tensor that is no buffer of theirs ({node.target})"
-                )
-        return graph
+        def write(examples: Sequence[Tensor]) -> fx.GraphModule:
+            graph = without_writes(step, examples)
+            allowed = [node for node in graph.graph.nodes if node.op == "placeholder"][: wholes + 1]
+            for node in graph.graph.nodes:
+                if is_mutating(node) and node.args[0] not in allowed:
+                    raise UnwritableError(
+                        f"the programs write in place into a tensor that is no buffer of theirs ({node.target})"
+                    )
+            return graph
 
-    return write
+        return write
+
+
+def _split(state: Sequence[Tensor], parameters: int) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    return state[:parameters], state[parameters:]

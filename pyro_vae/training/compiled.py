@@ -122,11 +122,13 @@ class CompiledStepper:
         rows = self._tried(block, state, tensors, fetched, plans)
         if not bool(torch.isfinite(block.numbers[: len(plans), :2]).all()):
             return None
-        block.state.store(tensors.all())
+        block.store(tensors.all())
+        state.good = dict(zip(state.params, block.good, strict=True))
         averaged = sum(plan.averaged for plan in plans)
         if averaged:
+            state.average.values = dict(zip(state.params, block.average, strict=True))
             counted = max(state.average.counts.values(), default=0) + averaged
-            state.average.values, state.average.counts = tensors.average, dict.fromkeys(tensors.average, counted)
+            state.average.counts = dict.fromkeys(state.params, counted)
         rates, factor = [], None
         for plan in plans:
             if plan.factor != factor:
@@ -146,7 +148,7 @@ class CompiledStepper:
         plans: Sequence[StepPlan],
     ) -> list[list[float]]:
         """The numbers of a block's steps, whose new state is in the block and nowhere else."""
-        block.state.load(tensors.all())
+        block.load(tensors.all(), list(state.average.values.values()))
         count = max(state.average.counts.values(), default=0)
         weights = []
         for plan in plans:
@@ -165,7 +167,7 @@ class CompiledStepper:
         if fault is None:
             got = torch.tensor(rows[0], dtype=torch.float64)
             wanted = torch.tensor([taken[0].bound, taken[0].gradient_norm, taken[0].elbo], dtype=torch.float64)
-            said = difference(block.state.views, self._tensors(state), got, wanted)
+            said = difference(block.views, self._tensors(state), got, wanted)
             if not torch.equal(drawn, torch.get_rng_state()):
                 said = said or "the compiled step draws other random numbers than the eager one"
             if said:
@@ -174,10 +176,7 @@ class CompiledStepper:
 
     def _tensors(self, state: StepState) -> StepTensors:
         assert self.update is not None
-        average = state.average.values or {
-            name: torch.zeros_like(leaf, requires_grad=False) for name, leaf in state.params.items()
-        }
-        return StepTensors(state.params, state.good, average, self.update, self.eager.objective.buffers())
+        return StepTensors(state.params, self.update, self.eager.objective.buffers())
 
     def _compile(self, layout: _Layout, state: StepState, fetched: Fetched) -> None:
         """Make the layout's block, or say why not."""
@@ -186,7 +185,7 @@ class CompiledStepper:
             written = write_step(
                 self.eager.objective, fetched.arguments, self._tensors(state), self.eager.clip, fetched.tensors
             )
-            layout.block = Block(written)
+            layout.block = Block(written, len(state.params))
         except UnwritableError as error:
             self._refuse(str(error))
         except Exception as error:  # whatever a person's code or a compiler does is a reason, not a failure

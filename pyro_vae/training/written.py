@@ -31,14 +31,13 @@ class UnwritableError(Exception):
 
 @dataclass(frozen=True)
 class WrittenStep:
-    """``graph(*state, factor, weight, *batch, *noise, *constants) -> (*new state but buffers, numbers)``.
+    """``graph(*state, factor, *batch, *noise, *constants) -> (*new state but buffers, numbers)``.
 
     It writes into buffers, whose new values are thus not among its outputs.
 
-    ``state`` are the live tensors: parameters, their last good values, tail averages, optimiser, buffers, which are the
-    last ``buffers`` of them. ``factor`` multiplies the learning rate, ``weight`` is the new iterate's in the tail
-    average (0: it does not enter); float64 scalars. ``batch`` are the tensors of a minibatch; ``constants`` the whole
-    data and what depends on them alone.
+    ``state`` are the live tensors: parameters, optimiser, and last ``buffers`` buffers. ``factor`` multiplies the
+    learning rate, a float64 scalar. ``batch`` are the tensors of a minibatch; ``constants`` the whole data and what
+    depends on them alone.
     ``numbers`` is float64 ``[3]``: bound, the gradient's norm before clipping, plain ELBO.
     """
 
@@ -60,8 +59,6 @@ class StepTensors:
     """The live tensors that a step changes."""
 
     params: Parameters
-    good: Parameters
-    average: Parameters
     update: AdamUpdate
     buffers: Parameters
 
@@ -70,8 +67,6 @@ class StepTensors:
         state = self.update.state
         return {
             "parameter": self.params,
-            "last good value of": self.good,
-            "average of": self.average,
             "first moment of": {name: kept[0] for name, kept in state.items()},
             "second moment of": {name: kept[1] for name, kept in state.items()},
             "step number of": {name: kept[2] for name, kept in state.items()},
@@ -96,11 +91,11 @@ def write_step(
     Raises :class:`UnwritableError` with the reason, and whatever the programs raise when they are traced.
     """
     state = tensors.all()
-    scalars = [torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)]
+    factor = torch.ones((), dtype=torch.float64)
     with _nothing_moved(tensors), kept_randomness():
         before = random_state()
         step = _Step(objective, arguments, tensors, clip)
-        graph = write_down(step, [*state, *scalars, *batch], decompose=False)
+        graph = write_down(step, [*state, factor, *batch], decompose=False)
         after = random_state()
     for generator, name in (("numpy", "NumPy"), ("python", "Python's random")):
         if not _same(before[generator], after[generator]):
@@ -125,7 +120,7 @@ class _Step:
     clip: float | None
 
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
-        factor, weight = inputs[len(self.tensors.all()) :][:2]
+        factor = inputs[len(self.tensors.all())]
         params, update = self.tensors.params, self.tensors.update
         evaluation, leaves = evaluate(self.objective, self.arguments)
         unknown = [name for name, leaf in leaves.items() if params.get(name) is not leaf]
@@ -144,13 +139,7 @@ class _Step:
                 moved[name], new = update(name, params[name].detach(), grad, kept, factor)
                 moments.append(new)
             values = [value.detach().clone() for value in moved.values()]
-            good = [leaf.detach().clone() for leaf in params.values()]
-            averages = zip(self.tensors.average.values(), values, strict=True)
-            average = [
-                torch.where(weight == 1, value, kept + weight.to(value.dtype) * (value - kept))
-                for kept, value in averages
-            ]
-        return [*values, *good, *average, *itertools.chain.from_iterable(zip(*moments, strict=True)), numbers]
+        return [*values, *itertools.chain.from_iterable(zip(*moments, strict=True)), numbers]
 
 
 @contextmanager
