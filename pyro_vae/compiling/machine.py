@@ -25,12 +25,15 @@ def inductor(graph: fx.GraphModule, inputs: Sequence[Tensor], **options: Any) ->
 
 @contextmanager
 def _quick_compile(graph: fx.GraphModule, options: dict[str, Any]) -> Iterator[None]:
-    """Inductor set for one small graph: one thread, one process, one call of the C++ compiler; all put back after."""
+    """Inductor set for one graph: one thread, one process; all put back after.
+
+    Headers are compiled once and for all where vector instructions are used: those of a small graph are quickly read.
+    """
     from torch._inductor import config, cpu_vec_isa
 
     sizes = [node.meta["val"].numel() for node in graph.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
-    settings = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": False, **options}
     scalar = max(sizes, default=0) < _LONG
+    settings = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": not scalar, **options}
     if scalar:
         settings["cpp.vec_isa_ok"] = False
         cpu_vec_isa.valid_vec_isa_list.cache_clear()

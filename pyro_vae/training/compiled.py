@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 
 from pyro_vae.compiling.writing import first_line
-from pyro_vae.training.adam import AdamUpdate, adam_update
 from pyro_vae.training.agreement import difference
 from pyro_vae.training.batches import Batches
 from pyro_vae.training.block import Block
 from pyro_vae.training.fetched import Fetched, Given, fetch, runs
 from pyro_vae.training.step import EagerStepper, Fault, StepPlan, StepState, Taken
+from pyro_vae.training.updates import Update, update_of
 from pyro_vae.training.written import StepTensors, UnwritableError, write_step
 
 CHECKED = (1, 50, 500)  # steps, counted from 0, that are taken both ways and compared
@@ -46,7 +46,7 @@ class CompiledStepper:
     def __init__(self, eager: EagerStepper):
         self.eager = eager
         self.layouts: dict[object, _Layout] = {}
-        self.update: AdamUpdate | None = None
+        self.update: Update | None = None
         self.why_not = ""
         self.steps = 0
 
@@ -196,7 +196,7 @@ class CompiledStepper:
             raise UnwritableError("the parameters are not on the CPU, and only steps there are compiled yet")
         if len(set(state.average.counts.values())) > 1:
             raise UnwritableError("some parameters turned up later than others")
-        update = adam_update(state.optimizer, state.params)
+        update = update_of(state.optimizer, state.params)
         if isinstance(update, str):
             raise UnwritableError(update)
         self.update = update

@@ -5,10 +5,9 @@ The step is the eager one (``step.evaluate``, ``step.differentiate``) run once; 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, fx
@@ -16,13 +15,13 @@ from torch import Tensor, fx
 from pyro_vae.compiling.constants import constants_as_inputs, fold_constants
 from pyro_vae.compiling.decompositions import decompose
 from pyro_vae.compiling.writing import write_down
-from pyro_vae.training.adam import AdamUpdate
 from pyro_vae.training.batches import Arguments
 from pyro_vae.training.noise import Draw, Noise, UnliftableError, lift_noise
 from pyro_vae.training.objective import Objective
 from pyro_vae.training.parameters import Parameters
 from pyro_vae.training.randomness import kept_randomness, random_state
 from pyro_vae.training.step import differentiate, evaluate
+from pyro_vae.training.updates import Update
 
 
 class UnwritableError(Exception):
@@ -59,17 +58,16 @@ class StepTensors:
     """The live tensors that a step changes."""
 
     params: Parameters
-    update: AdamUpdate
+    update: Update
     buffers: Parameters
 
     def kinds(self) -> dict[str, Parameters]:
         """By kind and name."""
         state = self.update.state
+        kinds = dict.fromkeys(kind for kept in state.values() for kind in kept)
         return {
             "parameter": self.params,
-            "first moment of": {name: kept[0] for name, kept in state.items()},
-            "second moment of": {name: kept[1] for name, kept in state.items()},
-            "step number of": {name: kept[2] for name, kept in state.items()},
+            **{f"{kind} of": {name: kept[kind] for name, kept in state.items() if kind in kept} for kind in kinds},
             "buffer": self.buffers,
         }
 
@@ -127,19 +125,20 @@ class _Step:
         if unknown:
             raise UnwritableError(f"parameter '{unknown[0]}' is new or made anew at every step")
         grads, numbers = differentiate(evaluation, leaves)
-        if {name for name, grad in grads.items() if grad is not None} != set(update.state):
-            raise UnwritableError("other parameters have a gradient than had one at the first step")
+        shrink = None if self.clip is None else (self.clip / numbers[1]).clamp(max=1.0)
+        values, state = dict(params), dict(update.state)
         with torch.no_grad():
-            shrink = None if self.clip is None else (self.clip / numbers[1]).clamp(max=1.0)
-            moved, moments = dict(params), []
-            for name, kept in update.state.items():
-                grad = grads[name]
-                assert grad is not None
+            for name, grad in grads.items():
+                if grad is None:
+                    continue
                 grad = grad if shrink is None else grad * shrink.to(grad.dtype)
-                moved[name], new = update(name, params[name].detach(), grad, kept, factor)
-                moments.append(new)
-            values = [value.detach().clone() for value in moved.values()]
-        return [*values, *itertools.chain.from_iterable(zip(*moments, strict=True)), numbers]
+                kept = update.state.get(name, {})
+                try:
+                    values[name], state[name] = update(name, params[name].detach(), grad, kept, factor)
+                except KeyError as error:
+                    raise UnwritableError(f"parameter '{name}' had no gradient at the first step") from error
+        moved = StepTensors(values, replace(update, state=state), {})
+        return [*(value.detach().clone() for value in moved.all()), numbers]
 
 
 @contextmanager
