@@ -6,7 +6,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest
 
-.PHONY: help compare test test-slow test-all lint format docs wheel clean
+.PHONY: help compare test test-slow test-all lint format docs bench wheel clean
 
 help:
 	@echo "make compare   fit eight schools, sample it with NUTS, write build/compare/report.html"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-all  the slow statistical tests too (make test-slow: those alone)"
 	@echo "make lint      style, types, and which layer may import which"
 	@echo "make docs      the documentation with its examples run, in build/docs"
+	@echo "make bench     how long things take beside others, written to docs/benchmarks (an hour, on a quiet machine)"
 	@echo "make wheel     the wheel, in dist"
 	@echo "make clean     remove everything these have made"
 
@@ -36,6 +37,10 @@ help:
 
 .venv/.docs: .venv/.run
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,docs]'
+	@touch $@
+
+.venv/.bench: .venv/.run
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@touch $@
 
 compare: .venv/.run
@@ -64,6 +69,11 @@ docs: .venv/.docs
 	$(PYTEST) docs
 	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
 	@echo "The documentation: $(CURDIR)/build/docs/index.html"
+
+# No number of threads here: each contender is given its own. BENCH="--quick" or BENCH="--only vaes" is passed on.
+bench: .venv/.bench
+	$(BIN)/python -m tests.benchmarks --out docs/benchmarks $(BENCH)
+	@echo "The tables and pictures: docs/benchmarks; docs/benchmarks.md shows them"
 
 wheel: .venv/.pip
 	rm -rf dist
