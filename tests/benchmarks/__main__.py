@@ -24,20 +24,25 @@ def main() -> None:
     """Run what was asked for; each benchmark's result is written as soon as it is there."""
     options = _options()
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in options.only or NAMES:
+    for name in () if options.draw else options.only or NAMES:
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
             setting = Setting(options.quick, Path(folder), lambda said, name=name: _say(f"{name}: {said}"))
             where = machine()
             result = import_module(f"tests.benchmarks.{name}").run(setting)
-        write(replace(result, machine=where), options.out)
+        write(replace(result, machine=where, quick=options.quick), options.out)
+    draw(read(options.out), options.out)
     _say(f"written to {options.out}", end="\n")
 
 
 def write(result: Result, out: Path) -> None:
-    """Write a result beside those of earlier runs, then the table and the pictures of them all."""
+    """Write a result beside those of other runs, and the table of them all."""
     text = json.dumps(result.tree(), indent=1, ensure_ascii=False)
     (out / f"{result.name}.json").write_text(text + "\n", encoding="utf-8")
-    results = read(out)
+    (out / "table.md").write_text(markdown(read(out)), encoding="utf-8")
+
+
+def draw(results: list[Result], out: Path) -> None:
+    """Write the table and the pictures."""
     (out / "table.md").write_text(markdown(results), encoding="utf-8")
     style.save(figures.overview(results), out / "overview.png", "png")
     for found in results:
@@ -58,6 +63,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"some of: {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="see that it runs; the figures mean nothing")
+    parser.add_argument("--draw", action="store_true", help="measure nothing: table and pictures of what is in FOLDER")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")
     return parser.parse_args()
 

@@ -55,7 +55,8 @@ def run(setting: Setting) -> Result:
 
 def _rows(title: str, measured: Measured, peers: list[str]) -> list[Row]:
     def row(figure: str, unit: str, ours: str, peer: str, target: Target | None = None) -> Row:
-        return Row(title, unit, measured.of(ours, figure), measured.of(peer, figure), target, more_is_better=True)
+        more = unit.startswith("ESS")
+        return Row(title, unit, measured.of(ours, figure), measured.of(peer, figure), target, more_is_better=more)
 
     rows = []
     for peer in peers:
@@ -63,7 +64,7 @@ def _rows(title: str, measured: Measured, peers: list[str]) -> list[Row]:
         rows.append(row("per_second", "ESS per second", ours, peer, _target(peer)))
     rows += [row("per_second", "ESS per second", COLD, peer) for peer in peers if "all cores" not in peer]
     rows += [row("per_gradient", "ESS per gradient", ONE, peer) for peer in (PYRO_JIT, *_sequential(peers))]
-    return rows
+    return rows + [row("process_seconds", "s, the process", ONE, peer) for peer in _sequential(peers)]
 
 
 def _target(peer: str) -> Target:

@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from matplotlib import get_cachedir
+
 from tests.benchmarks.row import Figures
 
 ROOT = Path(__file__).parents[2]
@@ -189,7 +191,8 @@ def _process(contender: Contender, cache: Path) -> Iterator[_Process]:
 def environment(contender: Contender, cache: Path) -> dict[str, str]:
     """One thread where it is tied to one core; everybody's compiler cache in ``cache``."""
     found = dict(os.environ) | {"XDG_CACHE_HOME": str(cache), "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor")}
-    found["JAX_PLATFORMS"] = "cpu"
+    # Matplotlib would list the machine's fonts anew for every empty cache, and that is no compiling.
+    found |= {"MPLCONFIGDIR": get_cachedir(), "JAX_PLATFORMS": "cpu"}
     if contender.cores == 1:
         found |= dict.fromkeys(ONE_THREAD, "1") | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
     return found | {name: value.format(cache=cache) for name, value in contender.environment.items()}

@@ -70,13 +70,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """The rows of one benchmark, the machine that they come from, and what has to be said about them."""
+    """The rows of one benchmark, the machine that they come from, and what has to be said about them.
+
+    ``quick``: they only show that everything runs.
+    """
 
     name: str
     title: str
     rows: tuple[Row, ...]
     machine: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    quick: bool = False
 
     def tree(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -86,7 +90,7 @@ class Result:
     def from_tree(cls, tree: Mapping[str, Any]) -> Result:
         """The inverse of :meth:`tree`."""
         rows = tuple(_row(row) for row in tree["rows"])
-        return cls(tree["name"], tree["title"], rows, tree["machine"], tuple(tree["notes"]))
+        return cls(tree["name"], tree["title"], rows, tree["machine"], tuple(tree["notes"]), tree["quick"])
 
 
 def _row(tree: Mapping[str, Any]) -> Row:

@@ -17,6 +17,8 @@ def markdown(results: Sequence[Result]) -> str:
 def _section(result: Result) -> str:
     lines = [f"### {result.title}", f"{_HEAD}\n" + "\n".join(_line(row) for row in result.rows)]
     remarks = [*result.notes, *_missing(result.rows)]
+    if result.quick:
+        remarks.insert(0, "**A quick run, to see that it runs: these figures mean nothing.**")
     if remarks:
         lines.append("\n".join(f"- {remark}" for remark in remarks))
     return "\n\n".join([*lines, _measured(result)])

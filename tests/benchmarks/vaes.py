@@ -30,7 +30,7 @@ def run(setting: Setting) -> Result:
     rows, notes = [], []
     for sizes in SIZES:
         for loader in (False, True):
-            title = "-".join(map(str, sizes)) + (", DataLoader" if loader else ", one batch")
+            title = "VAE " + "-".join(map(str, sizes)) + (", DataLoader" if loader else ", one batch")
             ours, *peers = contenders(sizes, loader, setting)
             measured = race([ours, *peers], setting.repeats, setting.say)
             notes += [f"{title}: {note}" for note in measured.notes]
