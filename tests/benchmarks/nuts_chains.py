@@ -47,7 +47,7 @@ def run(setting: Setting) -> Result:
     rows, notes = [], []
     for program, title in PROGRAMS.items():
         everybody = contenders(program, setting)
-        measured = race(everybody, setting.of(setting.repeats, 1), setting.say)
+        measured = race(everybody, setting.repeats, setting.say)
         rows += _rows(title, measured, [contender.name for contender in everybody[3:]])
         notes += measured.notes
     return Result("nuts_chains", TITLE, tuple(rows), notes=tuple(notes))

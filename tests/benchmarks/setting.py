@@ -22,7 +22,7 @@ class Setting:
     @property
     def repeats(self) -> int:
         """How often everything is measured."""
-        return 2 if self.quick else 5
+        return 1 if self.quick else 5
 
     def of(self, whole: int, quick: int) -> int:
         """One number or the other."""

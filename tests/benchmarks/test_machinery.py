@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.benchmarks.table import markdown, number, shown
 OURS, PEER = Figures("pyro-vae", (2.0, 1.0, 3.0)), Figures("peer", (8.0, 8.0, 9.0))
 
 
-def imports(name: str, statement: str, **options: object) -> Contender:
+def imports(name: str, statement: str, **options: Any) -> Contender:
     """A contender that is quick and needs no library."""
     return Contender(name, "importing:imports", {"statement": statement}, **options)
 

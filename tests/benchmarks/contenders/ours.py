@@ -97,7 +97,7 @@ def nuts(program: str, chains: int, draws: int, warmup: int) -> Measure:
         begin = time.perf_counter()
         tree = pv.nuts(loaded.model, loaded.data, chains=chains, draws=draws, warmup=warmup, progress=False, **settings)
         seconds = time.perf_counter() - begin
-        kept = {name: value.values for name, value in tree["posterior"].data_vars.items() if name != "theta"}
-        return sampled(kept, float(tree["sample_stats"]["n_steps"].sum()), seconds)
+        kept = {str(name): value.values for name, value in tree["posterior"].data_vars.items() if name != "theta"}
+        return sampled(kept, float(tree["sample_stats"]["n_steps"].values.sum()), seconds)
 
     return measure

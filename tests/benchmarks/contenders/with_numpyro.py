@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -79,10 +80,7 @@ def rows(rows: int, particles: int, steps: int, batch: int | None) -> Measure:
     arrays = {name: jnp.asarray(value) for name, value in given.regression(rows).items()}
     model: Callable = numpyro_models.logistic_regression
     if batch is not None:
-
-        def model(x: Any, y: Any) -> None:
-            numpyro_models.subsampled_regression(x, y, batch)
-
+        model = partial(numpyro_models.subsampled_regression, batch=batch)
     memory = Memory()
     run = _scanned(_svi(model, particles), arrays, steps)
     run()

@@ -11,6 +11,7 @@ import torch
 from pyro.infer import MCMC, NUTS, SVI, JitTrace_ELBO, Trace_ELBO
 from pyro.infer.autoguide import AutoNormal
 from pyro.infer.mcmc import nuts as pyro_nuts
+from pyro.optim import Adam
 
 import pyro_vae as pv
 from tests.benchmarks.contenders.clock import per_step, sampled
@@ -24,7 +25,7 @@ def steps(program: str, particles: int, steps: int, jit: bool, validation: bool)
     pyro.enable_validation(validation)
     options: dict[str, Any] = {"ignore_jit_warnings": True} if jit else {}
     loss = (JitTrace_ELBO if jit else Trace_ELBO)(num_particles=particles, vectorize_particles=True, **options)
-    svi = SVI(loaded.model, AutoNormal(loaded.model), pyro.optim.Adam({"lr": 0.01}), loss)
+    svi = SVI(loaded.model, AutoNormal(loaded.model), Adam({"lr": 0.01}), loss)
 
     def run(count: int) -> None:
         for _ in range(count):
