@@ -85,8 +85,9 @@ def _summary(rows: list[Row]) -> list[Row]:
     few, many = curve(WHOLE)[-3:][0], curve(WHOLE)[-1]
     least, most = curve(MEMORY)[0], curve(MEMORY)[-1]
     power = log(many.ours.median / few.ours.median) / log((many.x or 1) / (few.x or 1))
+    gain = min(particles) / particles[0]
     return [
-        alone("time of a particle: the least of any K / that of K = 1", min(particles) / particles[0], Target("at most", 0.5)),
+        alone("time of a particle: the least of any K / that of K = 1", gain, Target("at most", 0.5)),
         alone("time of a step grows with the rows, the last 100 times, to the power", power, Target("at most", 1.05)),
         alone(
             "memory, subsampled: with the most rows / with 1000", most.ours.median / least.ours.median,

@@ -191,6 +191,7 @@ def _process(contender: Contender, cache: Path) -> Iterator[_Process]:
 def environment(contender: Contender, cache: Path) -> dict[str, str]:
     """One thread where it is tied to one core; everybody's compiler cache in ``cache``."""
     found = dict(os.environ) | {"XDG_CACHE_HOME": str(cache), "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor")}
+    found["PYRO_VAE_CACHE"] = str(cache / "pyro-vae")
     # Matplotlib would list the machine's fonts anew for every empty cache, and that is no compiling.
     found |= {"MPLCONFIGDIR": get_cachedir(), "JAX_PLATFORMS": "cpu"}
     if contender.cores == 1:
