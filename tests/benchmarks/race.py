@@ -81,22 +81,23 @@ def race(contenders: Sequence[Contender], repeats: int, say: Callable[[str], Non
                 continue
             say(f"{contender.name}: preparing")
             runner = _Runner(contender, folder / f"cache-{len(runners)}", stack)
-            if _tried(measured, contender, runner.prepare):
+            if _tried(measured, contender, runner.prepare, say):
                 runners.append(runner)
         for repeat in range(repeats):
             for runner in runners if repeat % 2 == 0 else reversed(runners):
                 name, asked = runner.contender.name, min(runner.contender.repeats or repeats, repeats)
                 if name not in measured.why_not and repeat < asked:
                     say(f"{name}: {repeat + 1} of {asked}")
-                    _tried(measured, runner.contender, lambda runner=runner: _measure(measured, runner))
+                    _tried(measured, runner.contender, lambda runner=runner: _measure(measured, runner), say)
     return measured
 
 
-def _tried(measured: Measured, contender: Contender, action: Callable[[], None]) -> bool:
+def _tried(measured: Measured, contender: Contender, action: Callable[[], None], say: Callable[[str], None]) -> bool:
     try:
         action()
     except FailedError as error:
         measured.why_not[contender.name] = str(error)
+        say(f"{contender.name}: {error}")
         return False
     return True
 
