@@ -8,6 +8,12 @@ from tests.benchmarks.row import Figures, Result, Row
 
 _HEAD = "| | pyro-vae | beside it | its figure | ratio | to reach |\n|---|---|---|---|---|---|"
 
+# Its path is that from the page which includes the table.
+_CURVES = """```{image} benchmarks/growth.png
+:alt: Time per particle against K; time of a step and memory against the rows; ours and the peer's, axes logarithmic.
+:width: 720px
+```"""
+
 
 def markdown(results: Sequence[Result]) -> str:
     """All results, each under its title, with where it was measured once for those that share it."""
@@ -21,6 +27,8 @@ def _section(result: Result) -> str:
         remarks.insert(0, "**A quick run, to see that it runs: these figures mean nothing.**")
     if remarks:
         lines.append("\n".join(f"- {remark}" for remark in remarks))
+    if any(row.series for row in result.rows):
+        lines.append(_CURVES)
     return "\n\n".join([*lines, _measured(result)])
 
 
