@@ -33,9 +33,13 @@ def overview(results: Sequence[Result]) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.grid(axis="x")
     style.legend(figure, [_handle(name) for name in ("met", "missed")] + [_tick()])
+    _own_up(figure, results)
+    return figure
+
+
+def _own_up(figure: Figure, results: Sequence[Result]) -> None:
     if any(result.quick for result in results):
         style.note(figure, "From a quick run, to see that it runs: these figures mean nothing.")
-    return figure
 
 
 def _better(row: Row, target: Target | None = None) -> float:
@@ -85,6 +89,7 @@ def growth(result: Result) -> Figure:
     handles = [Line2D([], [], color=look.colour, marker=look.marker, label=name) for name, look in looks.items()]
     hollow = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor=style.PAPER, label="subsampled")
     style.legend(figure, [*handles, hollow])
+    _own_up(figure, [result])
     return figure
 
 
