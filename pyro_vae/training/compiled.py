@@ -19,16 +19,15 @@ from pyro_vae.training.written import StepTensors, UnwritableError, write_step
 
 CHECKED = (1, 50, 500)  # steps, counted from 0, that are taken both ways and compared
 LAYOUTS = 4  # of minibatches that are compiled, at most: a last, smaller batch is one
-RARE = 20  # steps of a further layout that are taken eagerly before it is worth compiling
+RARE_UNTIL = 1000  # the step from which a further layout is worth compiling
 
 Advanced = tuple[list[Taken], Fault | None]
 
 
 @dataclass
 class _Layout:
-    """What is known of minibatches of one layout: how often it came, and its compiled step."""
+    """Minibatches of one layout: their compiled step, and whether it was held against the eager one."""
 
-    seen: int = 0
     block: Block | None = None
     checked: bool = False
 
@@ -36,19 +35,22 @@ class _Layout:
 class CompiledStepper:
     """Takes the steps of an :class:`EagerStepper`, compiled where that can be done and is right.
 
-    The first step is eager, which also finds what there is to compile. The steps numbered ``CHECKED``, and the first
-    of each layout of minibatches, are taken both ways from the same state and noise, and the eager outcome is kept;
-    where they disagree, and where the pair or optimiser cannot be compiled, one warning says why and every further
-    step is eager. A block with a bound or gradient that is not finite is undone and taken eagerly, so that a fault is
-    found and told as ever.
+    The very first step of a run is eager, which also finds what there is to compile. The steps numbered ``CHECKED``,
+    and the first of each layout of minibatches, are taken both ways from the same state and noise; where they
+    disagree, and where the pair or optimiser cannot be compiled, every further step is eager and ``why_not`` says why,
+    aloud if the person ``asked`` for it. A block with a bound or gradient that is not finite is undone and taken
+    eagerly, so that a fault is found and told as ever. ``steps`` were taken before: which steps are compiled depends
+    on their number alone, so that a run that is resumed is the run that was not interrupted, to the bit.
     """
 
-    def __init__(self, eager: EagerStepper):
+    def __init__(self, eager: EagerStepper, *, asked: bool = True, steps: int = 0):
         self.eager = eager
+        self.asked = asked
         self.layouts: dict[object, _Layout] = {}
         self.update: Update | None = None
         self.why_not = ""
-        self.steps = 0
+        self.steps = steps
+        eager.first = eager.first and steps == 0
 
     def advance(self, state: StepState, batches: Batches, plans: Sequence[StepPlan]) -> Advanced:
         """As every :class:`~pyro_vae.training.step.Stepper` does."""
@@ -89,9 +91,8 @@ class CompiledStepper:
         """The first of these steps, in one of the ways."""
         random = torch.get_rng_state()
         layout = self.layouts.setdefault(fetched[0].layout, _Layout())
-        layout.seen += len(fetched)
         try:
-            if layout.block is None and self._worth_compiling(layout):
+            if layout.block is None and self._worth_compiling():
                 self._compile(layout, state, fetched[0])
             if layout.block is None:
                 return self.eager.advance(state, Given(fetched), plans)
@@ -108,21 +109,24 @@ class CompiledStepper:
         torch.set_rng_state(random)
         return self.eager.advance(state, Given(fetched), plans[: len(fetched)])
 
-    def _worth_compiling(self, layout: _Layout) -> bool:
-        if self.why_not:
-            return False
-        first = len(self.layouts) == 1
-        return first or (layout.seen > RARE and sum(one.block is not None for one in self.layouts.values()) < LAYOUTS)
+    def _worth_compiling(self) -> bool:
+        compiled = sum(layout.block is not None for layout in self.layouts.values())
+        return not self.why_not and (compiled == 0 or (self.steps >= RARE_UNTIL and compiled < LAYOUTS))
 
     def _run(
         self, block: Block, state: StepState, fetched: Sequence[Fetched], plans: Sequence[StepPlan]
     ) -> list[Taken] | None:
         """A block of steps; None, with the state as it was, where a number is not finite."""
-        tensors = self._tensors(state)
-        rows = self._tried(block, state, tensors, fetched, plans)
+        rows = self._tried(block, state, fetched, plans)
         if not bool(torch.isfinite(block.numbers[: len(plans), :2]).all()):
             return None
-        block.store(tensors.all())
+        if fetched[-1].epoch_ended:
+            state.optimizer.epoch()
+        return self._kept(block, state, plans, rows)
+
+    def _kept(self, block: Block, state: StepState, plans: Sequence[StepPlan], rows: list[list[float]]) -> list[Taken]:
+        """Put a block's outcome into the live state."""
+        block.store(self._tensors(state).all())
         state.good = dict(zip(state.params, block.good, strict=True))
         averaged = sum(plan.averaged for plan in plans)
         if averaged:
@@ -135,20 +139,13 @@ class CompiledStepper:
                 state.optimizer.set_factor(factor := plan.factor)  # pyright: ignore[reportAttributeAccessIssue]
                 rate = state.optimizer.learning_rate
             rates.append(rate)
-        if fetched[-1].epoch_ended:
-            state.optimizer.epoch()
         return [Taken(bound, norm, rate, elbo) for (bound, norm, elbo), rate in zip(rows, rates, strict=True)]
 
     def _tried(
-        self,
-        block: Block,
-        state: StepState,
-        tensors: StepTensors,
-        fetched: Sequence[Fetched],
-        plans: Sequence[StepPlan],
+        self, block: Block, state: StepState, fetched: Sequence[Fetched], plans: Sequence[StepPlan]
     ) -> list[list[float]]:
         """The numbers of a block's steps, whose new state is in the block and nowhere else."""
-        block.load(tensors.all(), list(state.average.values.values()))
+        block.load(self._tensors(state).all(), list(state.average.values.values()))
         count = max(state.average.counts.values(), default=0)
         weights = []
         for plan in plans:
@@ -157,22 +154,24 @@ class CompiledStepper:
         return block.run([plan.factor for plan in plans], weights, [one.tensors for one in fetched])
 
     def _checked(self, block: Block, state: StepState, fetched: Fetched, plan: StepPlan) -> Advanced:
-        """One step both ways; the eager one counts."""
-        random = torch.get_rng_state()
-        tensors = self._tensors(state)
-        rows = self._tried(block, state, tensors, [fetched], [plan])
+        """One step both ways. The compiled one counts where they agree: what is checked changes no number."""
+        random, counts = torch.get_rng_state(), dict(state.average.counts)
+        rows = self._tried(block, state, [fetched], [plan])
         drawn = torch.get_rng_state()
         torch.set_rng_state(random)
         taken, fault = self.eager.advance(state, Given([fetched]), [plan])
-        if fault is None:
-            got = torch.tensor(rows[0], dtype=torch.float64)
-            wanted = torch.tensor([taken[0].bound, taken[0].gradient_norm, taken[0].elbo], dtype=torch.float64)
-            said = difference(block.views, self._tensors(state), got, wanted)
-            if not torch.equal(drawn, torch.get_rng_state()):
-                said = said or "the compiled step draws other random numbers than the eager one"
-            if said:
-                self._refuse(f"{said} (do the programs count their runs, or change in another way from run to run?)")
-        return taken, fault
+        if fault is not None:
+            return taken, fault
+        got = torch.tensor(rows[0], dtype=torch.float64)
+        wanted = torch.tensor([taken[0].bound, taken[0].gradient_norm, taken[0].elbo], dtype=torch.float64)
+        said = difference(block.views, self._tensors(state), got, wanted)
+        if not torch.equal(drawn, torch.get_rng_state()):
+            said = said or "the compiled step draws other random numbers than the eager one"
+        if said:
+            self._refuse(f"{said} (do the programs count their runs, or change in another way from run to run?)")
+            return taken, None
+        state.average.counts = counts
+        return self._kept(block, state, [plan], rows), None
 
     def _tensors(self, state: StepState) -> StepTensors:
         assert self.update is not None
@@ -203,4 +202,5 @@ class CompiledStepper:
 
     def _refuse(self, why: str) -> None:
         self.layouts, self.why_not = {}, why
-        warnings.warn(f"compile=True: the fit runs eagerly: {why}.", stacklevel=2)
+        if self.asked:
+            warnings.warn(f"compile=True: the fit runs eagerly: {why}.", stacklevel=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pyro_vae.training.schedules import SCHEDULES, Schedule, schedule_from
 from pyro_vae.training.stopping import StopRule, rule_from
 
 STEPS = 4000
+WORTH_COMPILING = 1000  # steps, which take some seconds eagerly
+VARIABLE = "PYRO_VAE_COMPILE"  # the environment variable that is 0 where only those fits are compiled that ask for it
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class FitOptions:
     checkpoint: Path | None
     checkpoint_every: int
     resume: Path | None
-    compile: bool
+    compile: bool | None
     said: dict[str, Any]
 
     @classmethod
@@ -85,10 +88,16 @@ class FitOptions:
             rule=rule_from(stop),
             checkpoint=_writable(checkpoint),
             resume=None if resume is None else Path(resume),
-            compile=bool(compile),
+            compile=compile,
             said=said,
             **rest,
         )
+
+    def compiled(self, steps: int) -> bool:
+        """Whether a run of at most ``steps`` steps is compiled; without a word, from ``WORTH_COMPILING`` on."""
+        if self.compile is None:
+            return steps >= WORTH_COMPILING and os.environ.get(VARIABLE) != "0"
+        return self.compile
 
     def plan(self, per_epoch: int | None, *, upper_bound: bool = False, annealed: int = 0) -> RunPlan:
         """The plan of one run, once the number of batches per epoch is known."""

@@ -111,8 +111,8 @@ class Starts:
             pair = self.prepared.objective
             move_start(pair.model, pair.guide, self.prepared.params, self.prepared.constraints)
         stepper: Stepper = EagerStepper(self.prepared.objective, self.options.clip)
-        if self.options.compile:
-            stepper = CompiledStepper(stepper)
+        if self.options.compiled(self.plan.steps):
+            stepper = CompiledStepper(stepper, asked=bool(self.options.compile), steps=run.step)
         label = self.prepared.guide_name if self.options.restarts == 1 else f"{self.prepared.guide_name} {index + 1}"
         with progress_bar(self.options.progress, label) as bar:
 

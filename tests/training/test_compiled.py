@@ -21,6 +21,7 @@ from pyro_vae import LinearAnnealing, fit
 from pyro_vae.compiling import building
 from pyro_vae.errors import DivergedError
 from pyro_vae.training import FitInterrupted, block, compiled, noise, updates
+from pyro_vae.training import options as opts
 from pyro_vae.training.objective import elbo_from
 from pyro_vae.training.optimizers import optimizer_from
 from pyro_vae.training.prepare import prepare
@@ -153,20 +154,19 @@ def fitted_to_batches(make, **options):
 
 
 @pytest.mark.usefixtures("interpreted", "unchecked")
-@pytest.mark.parametrize("rare", [0, 20, 1000])
+@pytest.mark.parametrize("rare", [0, 50, 1000])
 def test_minibatches_take_the_same_steps_the_smaller_last_one_included(rare, double, eager_steps, monkeypatch):
-    monkeypatch.setattr(compiled, "RARE", rare)
+    monkeypatch.setattr(compiled, "RARE_UNTIL", rare)
     one = fitted_to_batches(minibatches(), steps=100)
     eager_steps[0] = 0
     other = fitted_to_batches(minibatches(), steps=100, compile=True)
-    last = 33  # of a hundred steps, three to an epoch
-    assert eager_steps == [1 + min(rare, last)]
+    assert eager_steps == [1 + min(rare, 100) // 3]  # every third step is on the smaller batch
     close(one, other, 1e-10)
 
 
 @pytest.mark.usefixtures("interpreted")
 def test_the_first_step_on_every_layout_of_minibatches_is_checked(eager_steps, monkeypatch):
-    monkeypatch.setattr(compiled, "RARE", 0)
+    monkeypatch.setattr(compiled, "RARE_UNTIL", 0)
     monkeypatch.setattr(compiled, "CHECKED", (1,))
     fitted_to_batches(minibatches(), steps=30, compile=True)
     assert eager_steps == [3]  # the very first, the second, and the first smaller batch
@@ -174,7 +174,7 @@ def test_the_first_step_on_every_layout_of_minibatches_is_checked(eager_steps, m
 
 @pytest.mark.usefixtures("interpreted", "unchecked")
 def test_layouts_beyond_a_few_stay_eager(double, monkeypatch):
-    monkeypatch.setattr(compiled, "RARE", 0)
+    monkeypatch.setattr(compiled, "RARE_UNTIL", 0)
     monkeypatch.setattr(compiled, "LAYOUTS", 1)
     close(*(fitted_to_batches(minibatches(), steps=40, compile=compile) for compile in (False, True)), 1e-10)
 
@@ -193,7 +193,7 @@ def test_a_fault_on_a_minibatch_is_found_on_that_batch(double, eager_steps):
     assert errors[0] == errors[1]
 
 
-@pytest.mark.usefixtures("interpreted", "unchecked")
+@pytest.mark.usefixtures("interpreted")
 def test_a_compiled_fit_to_minibatches_goes_on_from_a_checkpoint(tmp_path, double):
     path = tmp_path / "run.safetensors"
     whole = fitted_to_batches(minibatches(), steps=60, compile=True)
@@ -211,7 +211,7 @@ def test_a_compiled_fit_to_minibatches_goes_on_from_a_checkpoint(tmp_path, doubl
         patch.setattr(block.Block, "run", dying)
         with pytest.raises(FitInterrupted):
             fitted_to_batches(minibatches(), compile=True, steps=60, checkpoint=path, checkpoint_every=25)
-    close(whole, fitted_to_batches(minibatches(), compile=True, steps=60, resume=path), 1e-10)
+    same(whole, fitted_to_batches(minibatches(), compile=True, steps=60, resume=path))
 
 
 def test_without_a_compiler_the_fit_goes_on_and_says_so(monkeypatch):
@@ -264,7 +264,7 @@ def test_an_interrupt_keeps_the_steps_of_the_blocks_before(monkeypatch):
     np.testing.assert_allclose(caught.value.fit.history.bound, whole.history.bound[:taken], rtol=1e-5)
 
 
-@pytest.mark.usefixtures("interpreted", "unchecked")
+@pytest.mark.usefixtures("interpreted")
 def test_a_compiled_fit_goes_on_from_a_checkpoint(tmp_path, double):
     path = tmp_path / "run.safetensors"
     whole = fitted(simple, compile=True, steps=60)
@@ -282,7 +282,7 @@ def test_a_compiled_fit_goes_on_from_a_checkpoint(tmp_path, double):
         with pytest.raises(FitInterrupted):
             fitted(simple, compile=True, steps=60, checkpoint=path, checkpoint_every=10)
     torch.rand(3)  # another process has another random state
-    close(whole, fitted(simple, compile=True, steps=60, resume=path), 1e-10)
+    same(whole, fitted(simple, compile=True, steps=60, resume=path))
 
 
 @pytest.mark.usefixtures("interpreted")
@@ -317,3 +317,21 @@ def test_the_tail_average_and_the_last_good_values_are_the_eager_ones(double):
     for name in ("loc", "scale"):
         torch.testing.assert_close(other.average.values[name], one.average.values[name], rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(other.good[name], one.good[name], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_long_fits_are_compiled_unasked_and_without_a_word(monkeypatch, eager_steps):
+    monkeypatch.setattr(compiled, "CHECKED", ())
+    monkeypatch.delenv("PYRO_VAE_COMPILE")
+    monkeypatch.setattr(opts, "WORTH_COMPILING", 30)
+    fitted(simple, steps=30)
+    assert eager_steps == [1]
+    fitted(simple, steps=29)
+    assert eager_steps == [1 + 29]
+    fitted(simple, steps=30, compile=False)
+    assert eager_steps == [1 + 29 + 30]
+    fitted(lambda: (gamma_model, gamma_guide, (Y,)), steps=30)  # a warning would be an error
+    assert eager_steps == [1 + 29 + 30 + 30]
+    monkeypatch.setenv("PYRO_VAE_COMPILE", "0")
+    fitted(simple, steps=30)
+    assert eager_steps == [1 + 29 + 30 + 30 + 30]

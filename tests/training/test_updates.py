@@ -54,13 +54,7 @@ def test_a_rule_is_torchs_step(kind, options):
         for name in ("matrix", "scalar"):
             before = update.state.get(name, {})
             rate = torch.tensor(factor, dtype=torch.float64)
-            moved = update(
-                name,
-                params[name].detach().clone(),
-                given[name].clone(),
-                before,
-                torch.tensor(factor, dtype=torch.float64),
-            )
+            moved = update(name, params[name].detach().clone(), given[name].clone(), before, rate)
             expected[name] = (moved[0].clone(), {key: value.clone() for key, value in moved[1].items()})
         optimizer.step(params, given, factor)
         for name, (value, state) in expected.items():
