@@ -1,6 +1,7 @@
 """A name or a path -> a model program: the catalogue's and a person's own travel the same route.
 
-A program is a Python file with a docstring and a ``model``; see :class:`Program` for all that it may have.
+A program is a Python file with a docstring and a ``model``, or a ``build`` that makes a VAE; see :class:`Program` for
+all that it may have.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class Program:
     ``dims`` label the variables. ``reference`` is the contents of ``reference/<name>.json`` beside the file: values
     with where they come from. ``exact_draws(n, seed)`` gives n exact draws, ``{name: [n, *shape]}``. ``story`` is the
     file's docstring.
+
+    Of a VAE program, ``vae`` is what ``build(**sizes)`` in the file made, ``model`` is ``vae.model`` and ``guides`` has
+    ``vae.guide``.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Program:
     reference: Mapping[str, Any] | None = None
     exact_draws: Callable[[int, int], Mapping[str, Any]] | None = None
     story: str = ""
+    vae: Any = None
 
 
 def catalogue_folder() -> Path:
@@ -69,8 +74,11 @@ def catalogue() -> dict[str, str]:
     return found
 
 
-def load_program(source: str | Path) -> Program:
+def load_program(source: str | Path, **sizes: Any) -> Program:
     """The program of that name in the catalogue, or in that file; ``file.py:other`` takes ``other`` for the model.
+
+    ``sizes`` are the arguments of a VAE program's ``build``. It is built from seed 0, and torch's generator stays as it
+    was.
 
     Raises :class:`~pyro_vae.errors.ProgramError` naming the file (and its line, where a line is at fault), or the
     nearest names when there is no such program.
@@ -78,6 +86,8 @@ def load_program(source: str | Path) -> Program:
     >>> program = load_program("eight_schools")
     >>> program.data["y"].shape, program.dims["theta"]
     (torch.Size([8]), ['school'])
+    >>> load_program("vae_digits", net="conv", latents=3).vae.latent
+    Gaussian()
     """
     match = _WITH_MODEL.fullmatch(str(source))
     if match is None:
@@ -85,7 +95,10 @@ def load_program(source: str | Path) -> Program:
     path = _locate(match["source"])
     with _importable(path.parent):
         module = _import(path)
-        return _program(module, path, match["model"] or "model")
+        vae = _built(module, path, sizes) if match["model"] is None and hasattr(module, "build") else None
+        if sizes and vae is None:
+            raise ProgramError(f"{path} takes no sizes: it has no `build`. Got {', '.join(sizes)}.")
+        return _program(module, path, match["model"] or "model", vae)
 
 
 def _locate(source: str) -> Path:
@@ -148,8 +161,25 @@ def _blaming(path: Path, what: str, hint: str) -> Iterator[None]:
         raise ProgramError(f"{path} {what}{line}: {type(error).__name__}: {error}. The whole story: {hint}") from error
 
 
-def _program(module: ModuleType, path: Path, model_name: str) -> Program:
-    model = _model(module, path, model_name)
+def _built(module: ModuleType, path: Path, sizes: Mapping[str, Any]) -> Any:
+    """What the file's ``build(**sizes)`` makes: an object with a ``model`` and a ``guide``."""
+    import torch
+
+    try:
+        inspect.signature(module.build).bind(**sizes)
+    except TypeError as error:
+        signature = inspect.signature(module.build, eval_str=False)
+        raise ProgramError(f"{path}: build{signature} cannot be called with {', '.join(sizes)}: {error}.") from error
+    with _blaming(path, "fails in build()", f"python {path.name}"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        vae = module.build(**sizes)
+    if not (callable(getattr(vae, "model", None)) and callable(getattr(vae, "guide", None))):
+        raise ProgramError(f"{path}: build() must return a pv.VAE, or what has a model and a guide, got {vae!r:.80}.")
+    return vae
+
+
+def _program(module: ModuleType, path: Path, model_name: str, vae: Any) -> Program:
+    model = _model(module, path, model_name) if vae is None else vae.model
     data = _call(module, path, "load", {})
     _check_signature(path, model_name, model, data)
     _check_numbers(path, data)
@@ -158,7 +188,7 @@ def _program(module: ModuleType, path: Path, model_name: str) -> Program:
         name=path.stem if model_name == "model" else f"{path.stem}:{model_name}",
         path=path,
         model=model,
-        guides=_guides(module, path),
+        guides=_guides(module, path) if vae is None else {"guide": vae.guide, **_guides(module, path)},
         data=data,
         baseline_model=baseline_model,
         coords=dict(getattr(module, "coords", {})),
@@ -166,6 +196,7 @@ def _program(module: ModuleType, path: Path, model_name: str) -> Program:
         reference=_reference(path) if model_name == "model" else None,
         exact_draws=getattr(module, "exact_draws", None) if model_name == "model" else None,
         story=inspect.cleandoc(module.__doc__ or ""),
+        vae=vae,
     )
 
 

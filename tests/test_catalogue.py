@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from pyro_vae.catalogue import catalogue, catalogue_folder, load_program
 from pyro_vae.errors import DataError, ProgramError
@@ -157,6 +158,54 @@ def test_a_broken_reference_file_is_named(tmp_path: Path) -> None:
     write(tmp_path / "reference", "{\n", "mine.json")
     with pytest.raises(ProgramError, match=r"mine\.json, line 2: not JSON"):
         load_program(write(tmp_path, GOOD))
+
+
+BUILDS = """import pyro, torch
+import pyro.distributions as dist
+
+
+class Pair:
+    def __init__(self, scale):
+        self.scale = scale
+
+    def model(self, x):
+        pyro.sample("x", dist.Normal(pyro.sample("z", dist.Normal(0.0, 1.0)), self.scale), obs=x)
+
+    def guide(self, x):
+        pyro.sample("z", dist.Normal(0.0, 1.0))
+
+
+def load():
+    return {"x": torch.tensor(1.0)}
+
+
+def build(scale=None):
+    return Pair(torch.rand(()).item() if scale is None else scale)
+"""
+
+
+def test_a_program_that_builds_gives_the_model_and_guide_of_what_it_made(tmp_path: Path) -> None:
+    path = write(tmp_path, BUILDS)
+    state = torch.get_rng_state()
+    program, again = load_program(path), load_program(path)
+    assert torch.equal(state, torch.get_rng_state())
+    assert program.model == program.vae.model
+    assert program.guides == {"guide": program.vae.guide}
+    assert program.vae.scale == again.vae.scale
+    assert load_program(path, scale=3.0).vae.scale == 3.0
+    assert load_program("eight_schools").vae is None
+
+
+def test_sizes_that_a_program_does_not_take_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ProgramError, match=r"build\(scale=None\) cannot be called with width: .*'width'"):
+        load_program(write(tmp_path, BUILDS), width=3)
+    with pytest.raises(ProgramError, match=r"mine\.py takes no sizes: it has no `build`. Got width"):
+        load_program(write(tmp_path, GOOD), width=3)
+    text = BUILDS.replace("return Pair(", "return str(")
+    with pytest.raises(ProgramError, match=r"build\(\) must return a pv.VAE.*got '0"):
+        load_program(write(tmp_path, text))
+    with pytest.raises(ProgramError, match=r"fails in build\(\), line 21: .*ZeroDivisionError"):
+        load_program(write(tmp_path, BUILDS.replace("return Pair(", "return 1 / 0 or (")))
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ def prior_values(name: str, rows: int) -> tuple[dict[str, torch.Tensor], dict[st
     return tensors, {key: value.numpy() for key, value in tensors.items()}
 
 
-def test_the_table_below_has_every_program() -> None:
-    assert set(BY_HAND) == set(catalogue())
+def test_the_table_below_has_every_program_that_is_not_a_vae() -> None:
+    assert set(BY_HAND) == {name for name in catalogue() if load_program(name).vae is None}
 
 
 @pytest.mark.usefixtures("double")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyro_vae.catalogue import load_program
-from tests.models.oracles import densities, eight_schools, regressions
+from tests.models.oracles import densities, digits, eight_schools, regressions
 
 
 def arrays(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -33,4 +33,6 @@ DERIVE: dict[str, Callable[[], dict[str, Any]]] = {
     "logistic_regression": logistic,
     "funnel": densities.funnel,
     "bimodal": densities.bimodal,
+    "linear_vae": digits.linear_vae,
+    "vae_digits": digits.vae_digits,
 }
