@@ -12,7 +12,7 @@ likelihood has b the mean, :math:`\\sigma^2` the mean of the eigenvalues beyond 
 :math:`\\sigma^2 (W^\\top W + \\sigma^2 I)^{-1}`, the same for every x, which is diagonal only if the columns of W are
 orthogonal: so the best bound, which is then the log evidence, is reached where the columns lie along the principal
 components, and R is gone. There is no local optimum beside it, but the way is long: turning the two closest of ten
-directions half a right angle apart costs .002 nats, so the bound is near its best long before the columns are.
+directions half a right angle costs .001 nats, so the bound is near its best long before the columns are.
 
 Source: M. E. Tipping, C. M. Bishop, "Probabilistic principal component analysis", JRSS B 61 (1999); J. Lucas,
 G. Tucker, R. Grosse, M. Norouzi, "Don't blame the ELBO! A linear VAE perspective on posterior collapse", NeurIPS 2019.
