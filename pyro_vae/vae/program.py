@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from pyro_vae.compiling.writing import being_written
 from pyro_vae.errors import DataError, ModelError, OptionError
 from pyro_vae.nets.rows import check_positive
+from pyro_vae.particles.calls import call_arguments
 from pyro_vae.vae.evidence import LogEvidence, log_evidence
 from pyro_vae.vae.latents.base import Latent
 from pyro_vae.vae.likelihoods.base import Likelihood
@@ -187,14 +188,15 @@ class VAE(nn.Module):
     # Data.
 
     def check_data(self, data: Tensor | DataLoader) -> None:
-        """Look at all rows of a tensor, or of a ``DataLoader`` that gives tensors, before training starts.
+        """Look at all rows of a tensor, or of a ``DataLoader``, before training starts.
 
         Raises :class:`~pyro_vae.errors.DataError` naming the first row that the likelihood cannot take. Model and guide
         look at each batch that they are given, whoever calls them.
         """
         first_row = 0
-        for x in data if isinstance(data, DataLoader) else (data,):
-            x = x[0] if isinstance(x, (list, tuple)) and len(x) == 1 else x
+        for batch in data if isinstance(data, DataLoader) else ({"x": data},):
+            args, kwargs = call_arguments(batch, check=False)
+            x = args[0] if args else kwargs.get("x")
             self.likelihood.check(x, first_row)
             first_row += len(x)
 

@@ -41,7 +41,7 @@ def test_gives_sentences_for_any_leading_dims(decoder: SequenceDecoder, search) 
 
 
 def test_a_wide_beam_finds_the_likeliest_sentence_of_all(decoder: SequenceDecoder) -> None:
-    z = torch.randn(6, 2)
+    z = torch.randn(100, 2)
     every = all_sentences(5, 4)
     best = every[decoder.log_prob(z.unsqueeze(1), every).argmax(-1)]
     assert torch.equal(beam_search(decoder, z, 4, width=60), best)

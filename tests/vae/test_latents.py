@@ -90,6 +90,23 @@ def test_closed_form_kl_is_the_mean_of_the_log_ratio(name: str) -> None:
     assert bool(((ratio.mean(0) - kl_divergence(q, p)).abs() < 5 * error + 1e-5).all())
 
 
+def test_priors_of_weights_have_the_means_of_their_concentrations() -> None:
+    """10 000 draws, 5 standard errors. Dirichlet(c, c, c): mean 1/3, variance 2/9 / (3 c + 1). GEM(α): 1 / (1 + α) first."""
+    latent = latents.Dirichlet(3, concentration=0.5)
+    weights = latent.code(latent.prior().sample((10_000,)))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(10_000))
+    spread = (2 / 9 / 2.5) ** 0.5
+    assert bool(((weights.mean(0) - 1 / 3).abs() < 5 * spread / 100).all())
+    assert weights.std(0).mean().item() == pytest.approx(spread, rel=0.05)
+    latent = latents.StickBreaking(4, concentration=2.0)
+    weights = latent.code(latent.prior().sample((10_000,)))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(10_000))
+    assert abs(weights[:, 0].mean() - 1 / 3) < 5 * weights[:, 0].std() / 100
+    relaxed = latents.Categorical(3, 2, temperature=0.5)
+    pairs = relaxed.code(relaxed.prior().sample((50,))).unflatten(-1, (2, 3))
+    torch.testing.assert_close(pairs.sum(-1), torch.ones(50, 2))
+
+
 @pytest.mark.parametrize("name", ["flow", "relaxed bernoulli", "full gaussian"])
 def test_densities_integrate_to_one(name: str) -> None:
     """By importance sampling from a wide normal; 6 standard errors."""

@@ -59,6 +59,15 @@ def test_a_vamp_prior_suits_every_family_of_latents(name: str) -> None:
     assert vae.prior().expand((6,)).log_prob(vae.prior().sample((6,))).shape == (6,)
 
 
+def test_a_density_of_the_flow_takes_one_pass_of_each_layer() -> None:
+    prior = priors.AutoregressiveFlow(5, layers=3, hidden=8)
+    passes: list[int] = []
+    for index, layer in enumerate(prior.layers):
+        layer.arn.register_forward_hook(lambda *_, index=index: passes.append(index))
+    prior(None).log_prob(torch.randn(4, 5))
+    assert passes == [2, 1, 0]
+
+
 def test_a_mixture_is_the_sum_of_its_components() -> None:
     prior = priors.GaussianMixture(3, 4)
     with torch.no_grad():

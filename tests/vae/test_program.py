@@ -240,6 +240,7 @@ def test_bad_rows_are_named_before_training_starts() -> None:
         lambda: fitted(vae, bad),
         lambda: vae.check_data(bad),
         lambda: vae.check_data(DataLoader(TensorDataset(bad), batch_size=2)),
+        lambda: vae.check_data(DataLoader([{"x": row} for row in bad], batch_size=2)),
         lambda: vae.log_evidence(bad),
         lambda: vae.reconstruct(bad),
         lambda: vae.interpolate(UNIT, bad),
