@@ -35,7 +35,8 @@ def load() -> dict[str, Tensor]:
     """The images ``x`` ``[1797, 64]``, pixels from 0 to 1."""
     from sklearn.datasets import load_digits
 
-    return {"x": torch.as_tensor(load_digits().data / 16, dtype=torch.get_default_dtype())}
+    pixels, _ = load_digits(return_X_y=True)
+    return {"x": torch.as_tensor(pixels, dtype=torch.get_default_dtype()) / 16}
 
 
 def build(latents: int = 10, size: int | None = None) -> VAE:

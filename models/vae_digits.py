@@ -31,14 +31,15 @@ def load() -> dict[str, Tensor]:
     """The images ``x`` ``[1797, 1, 8, 8]``, from 0 (white) to 1."""
     from sklearn.datasets import load_digits
 
-    return {"x": torch.as_tensor(load_digits().images[:, None] / 16, dtype=torch.get_default_dtype())}
+    pixels, _ = load_digits(return_X_y=True)
+    return {"x": torch.as_tensor(pixels, dtype=torch.get_default_dtype()).reshape(-1, 1, 8, 8) / 16}
 
 
 def labels() -> Tensor:
     """Which digit each image is, ``[1797]``: for pictures, not for the model."""
     from sklearn.datasets import load_digits
 
-    return torch.as_tensor(load_digits().target)
+    return torch.as_tensor(load_digits(return_X_y=True)[1])
 
 
 def build(
@@ -64,12 +65,12 @@ def build(
 
 
 if __name__ == "__main__":
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, TensorDataset
 
     import pyro_vae as pv
 
     x = load()["x"]
     vae = build("conv", size=len(x))
-    batches = DataLoader(x, batch_size=128, shuffle=True)
+    batches = DataLoader(TensorDataset(x), batch_size=128, shuffle=True)
     pv.fit(vae.model, vae.guide, batches, epochs=50, learning_rate=1e-3, num_particles=1, seed=0)
     print(vae.log_evidence(x))

@@ -196,7 +196,7 @@ class VAE(nn.Module):
         first_row = 0
         for batch in data if isinstance(data, DataLoader) else ({"x": data},):
             args, kwargs = call_arguments(batch, check=False)
-            x = args[0] if args else kwargs.get("x")
+            x: Any = args[0] if args else kwargs.get("x")
             self.likelihood.check(x, first_row)
             first_row += len(x)
 

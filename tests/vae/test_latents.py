@@ -91,7 +91,7 @@ def test_closed_form_kl_is_the_mean_of_the_log_ratio(name: str) -> None:
 
 
 def test_priors_of_weights_have_the_means_of_their_concentrations() -> None:
-    """10 000 draws, 5 standard errors. Dirichlet(c, c, c): mean 1/3, variance 2/9 / (3 c + 1). GEM(α): 1 / (1 + α) first."""
+    """10 000 draws, 5 sds. Dirichlet(c, c, c): mean 1/3, variance 2/9 / (3c + 1). GEM(α): 1 / (1 + α) first."""
     latent = latents.Dirichlet(3, concentration=0.5)
     weights = latent.code(latent.prior().sample((10_000,)))
     torch.testing.assert_close(weights.sum(-1), torch.ones(10_000))

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pyro_vae.vae.likelihoods.base import Elementwise as Elementwise
     from pyro_vae.vae.likelihoods.base import Likelihood as Likelihood
     from pyro_vae.vae.likelihoods.bernoulli import Bernoulli as Bernoulli
     from pyro_vae.vae.likelihoods.categorical import Categorical as Categorical
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Bernoulli": "bernoulli",
     "Categorical": "categorical",
+    "Elementwise": "base",
     "Gaussian": "gaussian",
     "Likelihood": "base",
     "Sentences": "sentences",

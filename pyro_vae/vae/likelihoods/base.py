@@ -13,11 +13,34 @@ from pyro_vae.nets.rows import as_shape
 
 
 class Likelihood(nn.Module):
-    """A family of distributions p(x | z) of data of shape ``event_shape``.
+    """A family of distributions p(x | z) of data of shape ``event_shape``, ``[N, *event_shape]`` for N rows."""
 
-    A decoder gives it ``per_output`` numbers per entry of x, as a tensor ``[*lead, *raw_shape]``: ``event_shape`` with
-    its first size times ``per_output`` (an image's channels), so that convolutions can give it too. A subclass writes
-    ``distribution``, ``check_values`` and, where the mean is no x, ``point``.
+    event_shape: torch.Size
+
+    def given(self, decoder: Any, code: Tensor) -> Any:
+        """p(x | z) of codes ``[*lead, code_size]``, by way of the decoder; its batch shape is ``lead``.
+
+        Raises :class:`~pyro_vae.errors.ModelError` when the decoder does not fit.
+        """
+        raise NotImplementedError
+
+    def point(self, p: Any) -> Tensor:
+        """The one x that is shown for p."""
+        raise NotImplementedError
+
+    def check(self, x: Any, first_row: int = 0) -> None:
+        """Raise :class:`~pyro_vae.errors.DataError` naming the first row of x that the likelihood cannot take.
+
+        Rows are counted from ``first_row``.
+        """
+        raise NotImplementedError
+
+
+class Elementwise(Likelihood):
+    """A likelihood whose decoder gives some numbers for every entry of x, at once.
+
+    They come as a tensor ``[*lead, *raw_shape]``: ``event_shape`` with its first size times ``per_output`` (an image's
+    channels), so that convolutions can give it too. A subclass writes ``distribution`` and ``check_values``.
     """
 
     def __init__(self, shape: int | Sequence[int], per_output: int = 1):
@@ -35,14 +58,11 @@ class Likelihood(nn.Module):
         raise NotImplementedError
 
     def point(self, p: Any) -> Tensor:
-        """The one x that is shown for p."""
+        """The mean."""
         return p.mean
 
     def given(self, decoder: Callable[[Tensor], Tensor], code: Tensor) -> Any:
-        """p(x | z) of codes ``[*lead, code_size]``.
-
-        Raises :class:`~pyro_vae.errors.ModelError` when the decoder gives another shape than ``[*lead, *raw_shape]``.
-        """
+        """The distribution of what the decoder, ``[*lead, code_size]`` -> ``[*lead, *raw_shape]``, makes of the code."""
         raw = decoder(code)
         expected = code.shape[:-1] + self.raw_shape
         if raw.shape != expected:
@@ -54,10 +74,7 @@ class Likelihood(nn.Module):
         return self.distribution(*parts)
 
     def check(self, x: Any, first_row: int = 0) -> None:
-        """Raise :class:`~pyro_vae.errors.DataError` naming the first row of x that the likelihood cannot take.
-
-        x is ``[N, *event_shape]``; its rows are counted from ``first_row``.
-        """
+        """Shape and values, see ``check_values``."""
         check_rows(x, self.event_shape)
         wrong, expected = self.check_values(x)
         refuse(x, wrong, expected, first_row)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pyro.distributions as dist
 from torch import Tensor
 
-from pyro_vae.vae.likelihoods.base import Likelihood
+from pyro_vae.vae.likelihoods.base import Elementwise
 
 
-class Bernoulli(Likelihood):
+class Bernoulli(Elementwise):
     r"""p(x | z): independent bits, :math:`\log p = \sum_i x_i \log p_i + (1 - x_i) \log (1 - p_i)`.
 
     Numbers between 0 and 1 (grey) are taken as the same formula takes them. It is then minus a cross-entropy and no

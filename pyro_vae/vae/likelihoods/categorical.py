@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from pyro_vae.nets.rows import check_positive
-from pyro_vae.vae.likelihoods.base import Likelihood
+from pyro_vae.vae.likelihoods.base import Elementwise
 
 
-class Categorical(Likelihood):
+class Categorical(Elementwise):
     """p(x | z): every entry of x is one of ``classes`` classes, independently.
 
     Args:

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from pyro_vae.distributions import Normal
 from pyro_vae.errors import OptionError
-from pyro_vae.vae.likelihoods.base import Likelihood
+from pyro_vae.vae.likelihoods.base import Elementwise
 from pyro_vae.vae.positive import positive
 
 LEARNED = ("shared", "per_output", "decoded")
 
 
-class Gaussian(Likelihood):
+class Gaussian(Elementwise):
     r"""p(x | z) = N(μ(z), σ²), the entries of x independent.
 
     Args:

@@ -40,7 +40,8 @@ class Words(Likelihood):
 
     def __init__(self, vocabulary_size: int, max_length: int):
         check_positive(vocabulary_size=vocabulary_size, max_length=max_length)
-        super().__init__(max_length)
+        super().__init__()
+        self.event_shape = torch.Size((max_length,))
         self.vocabulary_size, self.max_length = vocabulary_size, max_length
 
     def given(self, decoder: Any, code: Tensor) -> Sentences:
