@@ -1,7 +1,7 @@
 """Draw the densities on the pages of the distributions, before Sphinx reads them.
 
 A page shows its figure by ``![density](figures/NAME.png)``; NAME is the page's own, and a line of ``FIGURES`` says what
-is drawn.
+is drawn, or a line of ``distribution_planes.FIGURES``, where the densities in two dimensions are.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import distribution_planes
 import torch
 from matplotlib.figure import Figure
 from sphinx.application import Sphinx
@@ -73,6 +74,8 @@ def draw_all(app: Sphinx) -> None:
     folder.mkdir(exist_ok=True)
     for page, (name, ends, settings) in FIGURES.items():
         save(density(name, ends, settings), folder / f"{page}.png", "png")
+    for page, draw in distribution_planes.FIGURES.items():
+        save(draw(), folder / f"{page}.png", "png")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
