@@ -7,10 +7,12 @@ written out, have five each.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+_BLOCK = 2**16  # numbers
 Derivatives = Callable[..., Sequence[Tensor | None]]
 
 
@@ -29,12 +31,42 @@ def with_derivatives(value: Callable[..., Tensor], derivatives: Derivatives, *te
     return _Closed.apply(value, derivatives, *tensors)  # type: ignore[return-value]
 
 
+def in_blocks(function: Callable[..., Any], *tensors: Tensor, per_row: tuple[Tensor, ...] = ()) -> Any:
+    """``function(*per_row, *tensors)`` of large tensors, some rows at a time, if each row is a matter of its own.
+
+    A processor then keeps the intermediate results in its cache, where each would else be written out to memory and
+    read back: half of the time and more. ``per_row`` are tensors that may lack the last dimension. The output is a
+    tensor, or a sequence of tensors and Nones. Where a graph is recorded, or the tensors are not on a processor or not
+    of one shape, it is one call.
+    """
+    first = tensors[0]
+    size = 1 if first.dim() == 0 else max(1, _BLOCK * first.shape[0] // max(1, first.numel()))
+    whole = first.numel() <= 2 * _BLOCK or size >= first.shape[0] or any(each.shape != first.shape for each in tensors)
+    if whole or first.device.type != "cpu" or torch.is_grad_enabled() or _is_traced():
+        return function(*per_row, *tensors)
+    parts: list[Any] = []
+    blocks = zip(*(each.split(size) for each in (*per_row, *tensors)), strict=True)
+    for start, block in zip(range(0, first.shape[0], size), blocks, strict=True):
+        results = function(*block)
+        for number, result in enumerate([results] if isinstance(results, Tensor) else results):
+            if start == 0:
+                parts.append(None if result is None else result.new_empty((first.shape[0], *result.shape[1:])))
+            if result is not None:
+                parts[number][start : start + size] = result
+    return parts[0] if isinstance(results, Tensor) else parts  # type: ignore[possibly-unbound]
+
+
+def _is_traced() -> bool:
+    """Whether operations are being written down: a compiler makes one loop of all of them anyway."""
+    return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+
+
 class _Closed(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
     def forward(value, derivatives, *tensors):  # type: ignore[override]
-        return value(*tensors)
+        return in_blocks(value, *tensors)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -43,16 +75,27 @@ class _Closed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_output):  # type: ignore[override]
-        tensors = ctx.saved_tensors
-        needed = ctx.needs_input_grad[2:]
-        parts = [
-            _pulled_back(grad_output, derivative, tensor) if need else None
-            for derivative, tensor, need in zip(ctx.derivatives(needed, *tensors), tensors, needed, strict=True)
-        ]
-        return None, None, *parts
+        tensors, needed = ctx.saved_tensors, ctx.needs_input_grad[2:]
+
+        def pulled_back(grad_output: Tensor, *blocks: Tensor) -> list[Tensor | None]:
+            derivatives = ctx.derivatives(needed, *blocks)
+            return [
+                _pulled_back(grad_output, derivative, tensor) if need else None
+                for derivative, tensor, need in zip(derivatives, blocks, needed, strict=True)
+            ]
+
+        parts = in_blocks(pulled_back, *tensors, per_row=(grad_output,))
+        return (
+            None,
+            None,
+            *(
+                part.sum_to_size(tensor.shape) if need else None
+                for part, tensor, need in zip(parts, tensors, needed, strict=True)
+            ),
+        )
 
 
 def _pulled_back(grad_output: Tensor, derivative: Tensor, tensor: Tensor) -> Tensor:
     if derivative.dim() > grad_output.dim():
         grad_output = grad_output.unsqueeze(-1)
-    return (grad_output * derivative).to(tensor.dtype).sum_to_size(tensor.shape)
+    return grad_output * derivative.to(tensor.dtype)

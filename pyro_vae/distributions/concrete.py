@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from pyro_vae.distributions.exp_concrete import exp_concrete_log_prob
-from pyro_vae.distributions.gamma_functions import LEAST, in_double
+from pyro_vae.distributions.closed_gradient import with_derivatives
+from pyro_vae.distributions.exp_concrete import exp_concrete_derivatives, exp_concrete_log_prob
+from pyro_vae.distributions.gamma_functions import LEAST
 from pyro_vae.distributions.interior import exp_interior
+from pyro_vae.distributions.parameters import widen
 from pyro_vae.distributions.relaxation import CategoricalRelaxation
 
 
@@ -50,9 +53,22 @@ class Concrete(CategoricalRelaxation):
         """The log-density of ``value``, ``[*batch]``."""
         if self._validate_args:
             self._validate_sample(value)
+        inputs = torch.broadcast_tensors(value, self.temperature, self.logits)
+        return with_derivatives(_log_prob, _derivatives, *inputs)
 
-        def density(x, temperature, logits):
-            log_x = (x + LEAST).log()
-            return exp_concrete_log_prob(log_x, temperature, logits) - log_x.sum(-1)
 
-        return in_double(density, value, self.temperature, self.logits)
+def _log(value: Tensor) -> Tensor:
+    (x,) = widen(value)
+    return (x + LEAST).log_()
+
+
+def _log_prob(value: Tensor, temperature: Tensor, logits: Tensor) -> Tensor:
+    log_x = _log(value)
+    return (exp_concrete_log_prob(log_x, temperature, logits) - log_x.sum(-1)).to(value.dtype)
+
+
+def _derivatives(needed: tuple[bool, ...], value: Tensor, temperature: Tensor, logits: Tensor):
+    by_log, *by_parameters = exp_concrete_derivatives(needed, _log(value), temperature, logits, less=1.0)
+    # A weight of 0 counts as the least number.
+    by_value = None if by_log is None else by_log / value.clamp(min=torch.finfo(value.dtype).tiny)
+    return by_value, *by_parameters

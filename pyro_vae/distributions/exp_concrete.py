@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from pyro_vae.distributions.gamma_functions import in_double
+from pyro_vae.distributions.beta_functions import EULER
+from pyro_vae.distributions.closed_gradient import with_derivatives
+from pyro_vae.distributions.parameters import widen
 from pyro_vae.distributions.relaxation import CategoricalRelaxation
 from pyro_vae.distributions.supports import log_simplex
-
-_EULER = 0.5772156649015329
 
 
 class ExpConcrete(CategoricalRelaxation):
@@ -50,7 +50,8 @@ class ExpConcrete(CategoricalRelaxation):
         """The log-density of ``value`` by the log-ratios, ``[*batch]``."""
         if self._validate_args:
             self._validate_sample(value)
-        return in_double(exp_concrete_log_prob, value, self.temperature, self.logits)
+        inputs = torch.broadcast_tensors(value, self.temperature, self.logits)
+        return with_derivatives(_log_prob, _derivatives, *inputs)
 
     @property
     def mode(self) -> Tensor:
@@ -60,12 +61,37 @@ class ExpConcrete(CategoricalRelaxation):
     def entropy(self) -> Tensor:
         """The entropy in nats of the log-ratios, ``[*batch]``: K (γ + ψ(K)) - log Γ(K) - (K - 1) log T."""
         K = self.event_shape[0]
-        constant = K * (_EULER + torch.digamma(torch.tensor(float(K))).item()) - math.lgamma(K)
+        constant = K * (EULER + torch.digamma(torch.tensor(float(K))).item()) - math.lgamma(K)
         return constant - (K - 1) * self.temperature.squeeze(-1).log()
 
 
 def exp_concrete_log_prob(log_x: Tensor, temperature: Tensor, logits: Tensor) -> Tensor:
-    """The density of :class:`ExpConcrete`; ``log_x`` up to a constant."""
-    K = log_x.shape[-1]
-    score = (logits - temperature * log_x).log_softmax(-1).sum(-1)
-    return score + (K - 1) * temperature.squeeze(-1).log() + math.lgamma(K)
+    """The density of :class:`ExpConcrete`, in double precision; ``log_x`` up to a constant, all of one shape."""
+    K, T = log_x.shape[-1], temperature[..., :1].to(log_x.dtype)
+    score = _score(log_x, T, logits).log_softmax(-1).sum(-1)
+    return score.add_(T[..., 0].log(), alpha=K - 1).add_(math.lgamma(K))
+
+
+def exp_concrete_derivatives(
+    needed: tuple[bool, ...], log_x: Tensor, temperature: Tensor, logits: Tensor, less: float = 0.0
+):
+    """Its derivatives by ``log_x``, less a number, by the temperature, a part for each weight, and by the logits."""
+    K, T = log_x.shape[-1], temperature[..., :1]
+    weights = _score(log_x, T.to(log_x.dtype), logits).softmax(-1).to(logits.dtype)
+    by_logits = 1 - K * weights
+    by_temperature = (K - 1) / K / T - log_x * by_logits if needed[1] else None
+    return -T * by_logits - less if needed[0] else None, by_temperature, by_logits
+
+
+def _score(log_x: Tensor, T: Tensor, logits: Tensor) -> Tensor:
+    return (log_x * -T).add_(logits)
+
+
+def _log_prob(value: Tensor, temperature: Tensor, logits: Tensor) -> Tensor:
+    (log_x,) = widen(value)
+    return exp_concrete_log_prob(log_x, temperature, logits).to(value.dtype)
+
+
+def _derivatives(needed: tuple[bool, ...], value: Tensor, temperature: Tensor, logits: Tensor):
+    (log_x,) = widen(value)
+    return exp_concrete_derivatives(needed, log_x, temperature, logits)

@@ -86,22 +86,26 @@ class Gamma(dist.Gamma):
         return in_double(lambda u, a, r: gamma_quantile(u, a, r).exp(), value, self.concentration, self.rate)
 
 
+def _log_over_mean(x: Tensor, ratio: Tensor, single: bool) -> Tensor:
+    """log of x times ``ratio``, the rate over the concentration; a product of single-precision numbers is a double."""
+    return (x * ratio).add_(LEAST).log_() if single else (x + LEAST).log_() + ratio.log()
+
+
 def _log_prob(value: Tensor, concentration: Tensor, rate: Tensor) -> Tensor:
     x, a, r = widen(value, concentration, rate)
-    log_x = (x + LEAST).log()
-    density = log_relative_density(log_x + (r / a).log()).mul(a).sub_(log_x)
-    return density.to(value.dtype) + stirling_excess(concentration)
+    log_u = _log_over_mean(x, r / a, value.dtype == torch.float32)
+    density = log_relative_density(log_u).mul_(a).sub_((x + LEAST).log_())
+    return density.to(value.dtype).add_(stirling_excess(concentration))
 
 
 def _derivatives(needed: tuple[bool, ...], value: Tensor, concentration: Tensor, rate: Tensor):
     x, a, r = widen(value, concentration, rate)
     y = r * x
-    by_value = (
-        (a - 1 - y) / (x + LEAST) if needed[0] else None
-    )  # in this order: with a = 1 only y is left, however small
+    # In this order: with a = 1 only y is left, however small.
+    by_value = (a - 1 - y) / (x + LEAST) if needed[0] else None
     by_concentration = None
     if needed[1]:
-        log_u = (x + LEAST).log() + (r / a).log()
+        log_u = _log_over_mean(x, r / a, value.dtype == torch.float32)
         by_concentration = log_u.to(value.dtype) + log_minus_digamma(concentration)
     return by_value, by_concentration, (a - y) / r if needed[2] else None
 

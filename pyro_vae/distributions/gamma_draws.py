@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pyro_vae.distributions.closed_gradient import in_blocks
 from pyro_vae.distributions.noise import Noise
 
 _SMALL = -30.0  # below this log x, log F(x) = a log x - log Γ(a + 1) to working precision
@@ -69,7 +70,11 @@ class _WithPathwiseGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_output):  # type: ignore[override]
         a, draw = ctx.saved_tensors
-        return grad_output * (_log_derivative(a, draw + a.log()) - a.reciprocal()), None
+        return in_blocks(_derivative, grad_output, a, draw), None
+
+
+def _derivative(grad_output: Tensor, a: Tensor, draw: Tensor) -> Tensor:
+    return grad_output * (_log_derivative(a, draw + a.log()) - a.reciprocal())
 
 
 def _log_derivative(a: Tensor, log_x: Tensor) -> Tensor:

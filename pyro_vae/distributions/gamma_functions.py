@@ -13,7 +13,6 @@ from pyro_vae.distributions.closed_gradient import with_derivatives
 from pyro_vae.distributions.parameters import widen
 
 LEAST = 5e-324  # added to a value before its log: 0, into which exp underflows on the way to a prior, stays finite
-_SWITCH = 10.0  # from here on six terms of Stirling's series reach 1e-16
 # B_{2k} / (2k (2k - 1)), k = 1..6: log Γ(a) = (a - 1/2) log a - a + log(2π)/2 + Σ_k c_k a^{1-2k}
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 _HALF_LOG_TWO_PI = 0.9189385332046727
@@ -31,12 +30,17 @@ def stirling_excess(a: Tensor) -> Tensor:
 
 
 def _stirling_excess(a: Tensor) -> Tensor:
-    below, above = a.clamp(max=_SWITCH), a.clamp(min=_SWITCH)
-    inverse = above.reciprocal()
-    series = _polynomial(_STIRLING, inverse * inverse).mul_(inverse)
-    far = above.log_().mul_(0.5).sub_(_HALF_LOG_TWO_PI).sub_(series)
-    near = below.log().sub_(1).mul_(below).sub_(torch.lgamma(below))
-    return torch.where(a > _SWITCH, far, near)
+    pairs, a_far, near, shift, coefficients = _shifted(a)
+    inverse = a_far.reciprocal()
+    square = inverse * inverse
+    series = _polynomial(coefficients, square).mul_(inverse)
+    # log Γ(a + m) - log Γ(a), less m log(a + m) - m
+    product = torch.ones_like(a)
+    for pair in pairs:
+        product.mul_(pair.mul_(square))
+    value = product.log_().add_(shift).mul_(near)
+    value.add_((a / a_far).log_().mul_(a)).sub_(series)
+    return value.add_(a_far.log_(), alpha=0.5).sub_(_HALF_LOG_TWO_PI)
 
 
 def log_minus_digamma(a: Tensor) -> Tensor:
@@ -45,12 +49,28 @@ def log_minus_digamma(a: Tensor) -> Tensor:
 
 
 def _log_minus_digamma(a: Tensor) -> Tensor:
-    below, above = a.clamp(max=_SWITCH), a.clamp(min=_SWITCH)
-    inverse = above.reciprocal_()
+    pairs, a_far, near, shift, coefficients = _shifted(a)
+    inverse = a_far.reciprocal()
     square = inverse * inverse
-    derivatives = tuple(c * (2 * k + 1) for k, c in enumerate(_STIRLING))
+    derivatives = tuple(c * (2 * k + 1) for k, c in enumerate(coefficients))
     far = _polynomial(derivatives, square).mul_(square).add_(inverse, alpha=0.5)
-    return torch.where(a > _SWITCH, far, below.log().sub_(torch.digamma(below)))
+    # ψ(a + m) - ψ(a), the sum of 1 / (a + k)
+    total = torch.zeros_like(a)
+    for pair in pairs:
+        total.add_(pair.reciprocal_())
+    total.mul_(a.clamp(max=shift).mul_(2).add_(shift - 1)).mul_(near)
+    return total.add_((a / a_far).log_()).add_(far)
+
+
+def _shifted(a: Tensor) -> tuple[list[Tensor], Tensor, Tensor, int, tuple[float, ...]]:
+    """What takes a below m to a + m, where Stirling's series has reached working precision: the products
+    (a + k)(a + m - 1 - k), k < m / 2; a + m, or a where that is above m; 1 or 0, which of the two; m; the series."""
+    shift, terms = (4, 3) if a.dtype == torch.float32 else (10, 6)
+    near = (a < shift).to(a.dtype)
+    below = a.clamp(max=shift)
+    least = (below + (shift - 1)).mul_(below)
+    pairs = [least + k * (shift - 1 - k) for k in range(shift // 2)]
+    return pairs, torch.add(a, near, alpha=shift), near, shift, _STIRLING[:terms]
 
 
 def trigamma(a: Tensor) -> Tensor:

@@ -29,10 +29,10 @@ class Noise(enum.Enum):
         # 53 random bits reach as far on either side as any draw will; the 24 of a float32 end at 1e-7. A device
         # without float64 (Apple's) does with those.
         wide = dtype if device.type == "mps" else torch.float64
-        uniform = torch.rand(shape, dtype=wide, device=device).clamp(min=torch.finfo(wide).eps / 4)
+        uniform = torch.rand(shape, dtype=wide, device=device).clamp_(min=torch.finfo(wide).eps / 4)
         if self is Noise.EXPONENTIAL:
             # A quarter of the time of torch's exponential_, of which no float64 is left over either.
-            return uniform.log().neg().to(dtype)
+            return uniform.log_().neg_().to(dtype)
         return uniform.to(dtype).clamp(max=1 - torch.finfo(dtype).eps / 2)
 
 
