@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, fx
 
@@ -55,20 +56,20 @@ class Built:
         return one_by_one
 
 
-def build(write: Write, inputs: Sequence[Tensor], *, text: tuple[fx.GraphModule, str]) -> Built:
+def build(write: Write, inputs: Sequence[Tensor], *, text: tuple[fx.GraphModule, str], **options: Any) -> Built:
     """Compile what ``write`` gives: the operations of a function of ``inputs`` that works in place, returning nothing.
 
     ``text`` says what the function does as far as ``write`` depends on anything: functions are kept on disk by it, and
-    one that is found there is not written at all.
+    one that is found there is not written at all. ``options`` are Inductor's.
     """
-    name = _key(text, inputs)
+    name = _key((text[0], f"{text[1]} {options}"), inputs)
     found = kept.find(name) if name else None
     if found is not None and _loads(*found):
         return Built(*found)
     examples = [_example(value) for value in inputs]
     with warnings.catch_warnings():  # torch warns of its own parts: deprecated here, experimental there
         warnings.simplefilter("ignore")
-        compiled = inductor(write(examples), examples)
+        compiled = inductor(write(examples), examples, **options)
     try:
         recording = record(compiled, examples)
     except UnrecordableError:

@@ -7,13 +7,13 @@ import operator
 import torch
 from torch import Tensor, fx
 
-from pyro_vae.compiling.writing import is_mutating
+from pyro_vae.compiling.writing import is_mutating, is_random
 
 aten = torch.ops.aten
 
 
 def fold_constants(graph: fx.GraphModule) -> None:
-    """Compute now what depends on constants alone, but for memory that the function writes into."""
+    """Compute now what depends on constants alone, but for random numbers and memory that the function writes into."""
     written = _written_into(graph)
     known: dict[fx.Node, Tensor] = {}
     for node in list(graph.graph.nodes):
@@ -21,7 +21,11 @@ def fold_constants(graph: fx.GraphModule) -> None:
             continue
         if node.op == "get_attr":
             known[node] = getattr(graph, node.target)
-        elif node.op == "call_function" and all(source in known for source in node.all_input_nodes):
+        elif (
+            node.op == "call_function"
+            and not is_random(node)
+            and all(source in known for source in node.all_input_nodes)
+        ):
             value = node.target(*fx.map_arg(node.args, known.get), **fx.map_arg(node.kwargs, known.get))
             if not isinstance(value, Tensor):
                 continue

@@ -6,7 +6,8 @@ autograd around them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, fx
@@ -27,9 +28,27 @@ def write_down(function: Callable, inputs: Sequence[Tensor], *, decompose: bool 
 
         table = select_decomp_table()
     # The lambda, because make_fx counts the arguments of a bound method wrongly.
-    graph = make_fx(lambda *args: function(*args), decomposition_table=table)(*inputs)
+    with _no_questions():
+        graph = make_fx(lambda *args: function(*args), decomposition_table=table)(*inputs)
     _state_dtypes(graph)
     return graph
+
+
+@contextmanager
+def _no_questions() -> Iterator[None]:
+    """torch's ``one_hot`` asks its categories for the smallest and the largest, which a written function cannot."""
+
+    def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+        if num_classes < 1:
+            return asking(tensor, num_classes)
+        return (tensor.unsqueeze(-1) == torch.arange(num_classes, device=tensor.device)).to(torch.int64)
+
+    asking = torch.nn.functional.one_hot
+    torch.nn.functional.one_hot = one_hot
+    try:
+        yield
+    finally:
+        torch.nn.functional.one_hot = asking
 
 
 def without_writes(function: Callable, inputs: Sequence[Tensor]) -> fx.GraphModule:

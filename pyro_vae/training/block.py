@@ -45,11 +45,11 @@ class Block:
         self._batch = [value.clone(memory_format=torch.contiguous_format) for value in written.batch]
         state = [*self._params.wholes, *self._rest.wholes]
         inputs = [*state, numbers, factor, *self._batch, *noise, *written.constants]
-        built = build(
-            self._in_place(written),
-            inputs,
-            text=(written.graph, f"{parameters} of {len(written.state)} are parameters, {written.buffers} buffers"),
-        )
+        said = f"{parameters} of {len(written.state)} are parameters, {written.buffers} buffers"
+        # Random numbers inside are drawn by torch's own operations, in the eager step's order.
+        options = {"fallback_random": True} if written.inside else {}
+        with kept_randomness():
+            built = build(self._in_place(written), inputs, text=(written.graph, said), **options)
         into = [(factor, self.factors), *zip(noise, self.noise.rows, strict=True)]
         self._steps = built.on(inputs, into, outof=[(numbers, self.numbers)])
 

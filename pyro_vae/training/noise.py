@@ -6,6 +6,7 @@ same numbers.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,15 @@ class Noise:
             fill(rows[:steps])
             same = torch.equal(rows[:steps], wanted) and torch.equal(torch.get_rng_state(), after)
         return fill if same else None
+
+
+def all_liftable(graph: fx.GraphModule) -> bool:
+    """True if every random operation of ``graph`` can be lifted; draws of Gamma, Dirichlet, Poisson cannot."""
+    try:
+        lift_noise(copy.deepcopy(graph))
+    except UnliftableError:
+        return False
+    return True
 
 
 def lift_noise(graph: fx.GraphModule) -> list[Draw]:

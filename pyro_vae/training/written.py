@@ -16,7 +16,7 @@ from pyro_vae.compiling.constants import constants_as_inputs, fold_constants
 from pyro_vae.compiling.decompositions import decompose
 from pyro_vae.compiling.writing import write_down
 from pyro_vae.training.batches import Arguments
-from pyro_vae.training.noise import Draw, Noise, UnliftableError, lift_noise
+from pyro_vae.training.noise import Draw, Noise, all_liftable, lift_noise
 from pyro_vae.training.objective import Objective
 from pyro_vae.training.parameters import Parameters
 from pyro_vae.training.randomness import kept_randomness, random_state
@@ -37,6 +37,7 @@ class WrittenStep:
     ``state`` are the live tensors: parameters, optimiser, and last ``buffers`` buffers. ``factor`` multiplies the
     learning rate, a float64 scalar. ``batch`` are the tensors of a minibatch; ``constants`` the whole data and what
     depends on them alone.
+    Random numbers that cannot be drawn ahead are ``inside`` the graph, and all others with them: ``draws`` is empty then.
     ``numbers`` is float64 ``[3]``: bound, the gradient's norm before clipping, plain ELBO.
     """
 
@@ -45,6 +46,7 @@ class WrittenStep:
     buffers: int
     batch: list[Tensor]
     draws: list[Draw]
+    inside: bool
     constants: list[Tensor]
 
     def __call__(self, *inputs: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -98,14 +100,13 @@ def write_step(
     for generator, name in (("numpy", "NumPy"), ("python", "Python's random")):
         if not _same(before[generator], after[generator]):
             raise UnwritableError(f"the programs draw random numbers from {name}, which only torch's can stand for")
-    try:
-        draws = lift_noise(graph)
-    except UnliftableError as error:
-        raise UnwritableError(f"random numbers of {error} cannot be drawn ahead of a step") from error
-    _check_noise(draws, after)
+    inside = not all_liftable(graph)
+    draws = [] if inside else lift_noise(graph)
+    if not inside:
+        _check_noise(draws, after)
     fold_constants(graph)
     decompose(graph)
-    return WrittenStep(graph, state, len(tensors.buffers), list(batch), draws, constants_as_inputs(graph))
+    return WrittenStep(graph, state, len(tensors.buffers), list(batch), draws, inside, constants_as_inputs(graph))
 
 
 @dataclass(frozen=True)

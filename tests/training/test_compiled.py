@@ -99,6 +99,31 @@ def gamma_model(y):
     pyro.sample("y", dist.Normal(z, 1.0), obs=y[0])
 
 
+def mixed_model(y):
+    """A Gamma draw between normal ones."""
+    before = pyro.sample("before", dist.Normal(0.0, 1.0))
+    z = pyro.sample("z", dist.Gamma(2.0, 1.0))
+    after = pyro.sample("after", dist.Normal(before, 1.0))
+    pyro.sample("y", dist.Normal(after * z, 1.0), obs=y[0])
+
+
+def mixed_guide(y):
+    loc = pyro.param("loc", lambda: torch.zeros(2))
+    shape = pyro.param("shape", lambda: torch.ones(2), constraint=constraints.positive)
+    pyro.sample("before", dist.Normal(loc[0], 1.0))
+    pyro.sample("z", dist.Gamma(shape[0], shape[1]))
+    pyro.sample("after", dist.Normal(loc[1], 1.0))
+
+
+def one_hot_model(y):
+    z = pyro.sample("z", dist.OneHotCategorical(torch.ones(3) / 3))
+    pyro.sample("y", dist.Normal((z * torch.arange(3.0)).sum(-1), 1.0), obs=y[0])
+
+
+def one_hot_guide(y):
+    pyro.sample("z", dist.OneHotCategorical(logits=pyro.param("logits", lambda: torch.zeros(3))))
+
+
 def branching_guide(y):
     loc = pyro.param("loc", lambda: torch.tensor(0.0))
     pyro.sample("z", dist.Normal(loc if loc.sin() > 2 else -loc, 1.0))
@@ -107,9 +132,24 @@ def branching_guide(y):
 REFUSED = {
     "a Python counter": (Counting(), guide, "differs from the eager one"),
     "NumPy's random numbers": (numpy_model, guide, "random numbers from NumPy"),
-    "a Gamma": (gamma_model, gamma_guide, "_standard_gamma"),
     "control flow": (model, branching_guide, "cannot be traced"),
 }
+
+
+@pytest.mark.usefixtures("interpreted", "unchecked")
+@pytest.mark.parametrize("pair", ["gamma", "mixed", "one_hot"])
+def test_draws_of_every_kind_are_the_eager_ones(pair, double, eager_steps):
+    model, guide = globals()[f"{pair}_model"], globals()[f"{pair}_guide"]
+    options = {"steps": 30, "estimator": "score-function:leave-one-out" if pair == "one_hot" else "reparameterized"}
+    one = fitted(lambda: (model, guide, (Y,)), **options)
+    eager_steps[0] = 0
+    close(one, fitted(lambda: (model, guide, (Y,)), compile=True, **options), 1e-10)
+    assert eager_steps == [1]
+
+
+@pytest.mark.slow
+def test_draws_inside_a_compiled_step_are_the_eager_ones():
+    close(*both(lambda: (mixed_model, mixed_guide, (Y,)), steps=60), 1e-4)
 
 
 @pytest.mark.usefixtures("interpreted")
@@ -330,7 +370,7 @@ def test_long_fits_are_compiled_unasked_and_without_a_word(monkeypatch, eager_st
     assert eager_steps == [1 + 29]
     fitted(simple, steps=30, compile=False)
     assert eager_steps == [1 + 29 + 30]
-    fitted(lambda: (gamma_model, gamma_guide, (Y,)), steps=30)  # a warning would be an error
+    fitted(lambda: (model, branching_guide, (Y,)), steps=30)  # a warning would be an error
     assert eager_steps == [1 + 29 + 30 + 30]
     monkeypatch.setenv("PYRO_VAE_COMPILE", "0")
     fitted(simple, steps=30)

@@ -62,7 +62,7 @@ class Elementwise(Likelihood):
         return p.mean
 
     def given(self, decoder: Callable[[Tensor], Tensor], code: Tensor) -> Any:
-        """The distribution of what the decoder, ``[*lead, code_size]`` -> ``[*lead, *raw_shape]``, makes of the code."""
+        """The distribution of what ``decoder``, ``[*lead, code_size]`` -> ``[*lead, *raw_shape]``, makes of ``code``."""
         raw = decoder(code)
         expected = code.shape[:-1] + self.raw_shape
         if raw.shape != expected:
