@@ -80,14 +80,14 @@ def fit(
         init: ``{site: value}`` or a strategy of ``pyro.infer.autoguide.initialization`` for a guide given by name;
             ``{parameter: value}`` for a guide of your own.
         seed: makes the run repeatable to the bit, and leaves the global random state as it was.
-        compile: True turns a step into machine code (seconds, and a C++ compiler) and takes further steps with it: the
-            same draws and, to rounding, the same numbers. For Adam and AdamW on whole data on the CPU; anything else,
-            and a pair that cannot be compiled, gives a warning that says why and runs eagerly. None and False: eager.
+        compile: a step is turned into machine code (seconds, and a C++ compiler; kept on disk for the next time), and
+            further steps are taken with it: the same draws and, to rounding, the same numbers. None does so for fits
+            of 1000 steps or more where it can be done; True for any, with a warning that says why where it cannot
+            (what branches on values, an optimiser of ``pyro.optim``, a GPU); False never.
         device: move modules, parameters and data there first. dtypes stay.
         progress: None shows a bar on a terminal or in a notebook.
         checkpoint: a path to write the run to, every ``checkpoint_every`` steps and at the end.
-        resume: a checkpoint to go on from; the result is that of a run that was never interrupted, to the bit (with
-            ``compile=True`` to rounding, since the first step after it is eager).
+        resume: a checkpoint to go on from; the result is that of a run that was never interrupted, to the bit.
         vectorize: see :class:`~pyro_vae.TraceELBO`.
         beta: and ``annealing``, ``free_bits``: weights on the latents' terms, see :class:`~pyro_vae.TraceELBO`. The
             history is the weighted objective; the bound of the finished fit, by which the tail average and the best

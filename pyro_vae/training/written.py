@@ -36,8 +36,8 @@ class WrittenStep:
 
     ``state`` are the live tensors: parameters, optimiser, and last ``buffers`` buffers. ``factor`` multiplies the
     learning rate, a float64 scalar. ``batch`` are the tensors of a minibatch; ``constants`` the whole data and what
-    depends on them alone.
-    Random numbers that cannot be drawn ahead are ``inside`` the graph, and all others with them: ``draws`` is empty then.
+    depends on them alone. Random numbers that cannot be drawn ahead are ``inside`` the graph, and all others with them:
+    ``draws`` is empty then.
     ``numbers`` is float64 ``[3]``: bound, the gradient's norm before clipping, plain ELBO.
     """
 

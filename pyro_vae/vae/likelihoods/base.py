@@ -62,7 +62,7 @@ class Elementwise(Likelihood):
         return p.mean
 
     def given(self, decoder: Callable[[Tensor], Tensor], code: Tensor) -> Any:
-        """The distribution of what ``decoder``, ``[*lead, code_size]`` -> ``[*lead, *raw_shape]``, makes of ``code``."""
+        """The distribution that a decoder, ``[*lead, code_size]`` -> ``[*lead, *raw_shape]``, makes of a code."""
         raw = decoder(code)
         expected = code.shape[:-1] + self.raw_shape
         if raw.shape != expected:
