@@ -10,7 +10,7 @@ from torch import Tensor
 from pyro_vae.training.written import StepTensors
 
 TOLERANCES = {torch.float64: 1e-10}  # relative
-TOLERANCE = 1e-4  # of any other dtype
+TOLERANCE = 1e-3  # of any other dtype: sums over thousands of rows in another order, where terms cancel
 _ROUNDINGS = 100  # of the largest number of its kind, which any number may be off by
 
 

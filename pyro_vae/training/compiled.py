@@ -17,7 +17,8 @@ from pyro_vae.training.step import EagerStepper, Fault, StepPlan, StepState, Tak
 from pyro_vae.training.updates import Update, update_of
 from pyro_vae.training.written import StepTensors, UnwritableError, write_step
 
-CHECKED = (1, 50, 500)  # steps, counted from 0, that are taken both ways and compared
+CHECKED = (1, 2, 50, 500)  # steps, counted from 0, that are taken both ways and compared
+CHECKS = 2  # of the first steps of a layout: what is baked in may be right for the first
 LAYOUTS = 4  # of minibatches that are compiled, at most: a last, smaller batch is one
 RARE_UNTIL = 1000  # the step from which a further layout is worth compiling
 
@@ -26,17 +27,17 @@ Advanced = tuple[list[Taken], Fault | None]
 
 @dataclass
 class _Layout:
-    """Minibatches of one layout: their compiled step, and whether it was held against the eager one."""
+    """Minibatches of one layout: their compiled step, and how often it was held against the eager one."""
 
     block: Block | None = None
-    checked: bool = False
+    checks: int = 0
 
 
 class CompiledStepper:
     """Takes the steps of an :class:`EagerStepper`, compiled where that can be done and is right.
 
     The very first step of a run is eager, which also finds what there is to compile. The steps numbered ``CHECKED``,
-    and the first of each layout of minibatches, are taken both ways from the same state and noise; where they
+    and the first two of each layout of minibatches, are taken both ways from the same state and noise; where they
     disagree, and where the pair or optimiser cannot be compiled, every further step is eager and ``why_not`` says why,
     aloud if the person ``asked`` for it. A block with a bound or gradient that is not finite is undone and taken
     eagerly, so that a fault is found and told as ever. ``steps`` were taken before: which steps are compiled depends
@@ -96,8 +97,8 @@ class CompiledStepper:
                 self._compile(layout, state, fetched[0])
             if layout.block is None:
                 return self.eager.advance(state, Given(fetched), plans)
-            if CHECKED and (self.steps in CHECKED or not layout.checked):
-                layout.checked = True
+            if CHECKED and (self.steps in CHECKED or layout.checks < CHECKS):
+                layout.checks += 1
                 return self._checked(layout.block, state, fetched[0], plans[0])
             fetched = fetched[: layout.block.capacity]
             taken = self._run(layout.block, state, fetched, plans[: len(fetched)])

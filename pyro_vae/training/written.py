@@ -93,6 +93,7 @@ def write_step(
     state = tensors.all()
     factor = torch.ones((), dtype=torch.float64)
     with _nothing_moved(tensors), kept_randomness():
+        torch.rand(8)  # other draws than those of any step that what is written will be held against
         before = random_state()
         step = _Step(objective, arguments, tensors, clip)
         graph = write_down(step, [*state, factor, *batch], decompose=False)
@@ -103,7 +104,7 @@ def write_step(
     inside = not all_liftable(graph)
     draws = [] if inside else lift_noise(graph)
     if not inside:
-        _check_noise(draws, after)
+        _check_noise(draws, before, after)
     fold_constants(graph)
     decompose(graph)
     return WrittenStep(graph, state, len(tensors.buffers), list(batch), draws, inside, constants_as_inputs(graph))
@@ -154,10 +155,11 @@ def _nothing_moved(tensors: StepTensors) -> Iterator[None]:
                 tensors.buffers[name].copy_(value)
 
 
-def _check_noise(draws: Sequence[Draw], after: dict) -> None:
+def _check_noise(draws: Sequence[Draw], before: dict, after: dict) -> None:
     """Noise drawn ahead must leave torch's generator where the step itself left it."""
     noise = Noise(draws, 1)
     with kept_randomness():
+        torch.set_rng_state(before["torch"])
         noise.draw(1)
         same = torch.equal(torch.get_rng_state(), after["torch"])
     if not same:
