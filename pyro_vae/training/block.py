@@ -31,6 +31,8 @@ class Block:
         operations = len(written.graph.graph.nodes)
         if operations > _LONGEST:
             raise UnwritableError(f"a step is {operations} operations long, which would take minutes to compile")
+        values = [node.meta.get("val") for node in written.graph.graph.nodes]
+        self.terms = max((value.numel() for value in values if isinstance(value, Tensor)), default=1)
         each = sum(draw.like.numel() for draw in written.draws)
         self.capacity = max(1, min(CHECK_EVERY, _NUMBERS // max(each, 1)))
         self._params, self._rest = (Flat(part, _ALONE) for part in _split(written.state, parameters))

@@ -12,7 +12,7 @@ from pyro_vae.compiling.writing import first_line
 from pyro_vae.training.agreement import difference
 from pyro_vae.training.batches import Batches
 from pyro_vae.training.block import Block
-from pyro_vae.training.fetched import Fetched, Given, fetch, runs
+from pyro_vae.training.fetched import Fetched, Fetcher, Given, runs
 from pyro_vae.training.step import EagerStepper, Fault, StepPlan, StepState, Taken
 from pyro_vae.training.updates import Update, update_of
 from pyro_vae.training.written import StepTensors, UnwritableError, write_step
@@ -48,7 +48,9 @@ class CompiledStepper:
         self.eager = eager
         self.asked = asked
         self.layouts: dict[object, _Layout] = {}
+        self.fetcher = Fetcher()
         self.update: Update | None = None
+        self.known = 0  # parameters, when the first step was compiled
         self.why_not = ""
         self.steps = steps
         eager.first = eager.first and steps == 0
@@ -75,7 +77,7 @@ class CompiledStepper:
         taken: list[Taken] = []
         until = min((step - self.steps for step in CHECKED if step > self.steps), default=len(plans))
         try:
-            fetched = fetch(batches, min(len(plans), max(1, until)))
+            fetched = self.fetcher.fetch(batches, min(len(plans), max(1, until)))
         except KeyboardInterrupt:
             return [], Fault("interrupt")
         for run in runs(fetched):
@@ -92,6 +94,9 @@ class CompiledStepper:
         """The first of these steps, in one of the ways."""
         random = torch.get_rng_state()
         layout = self.layouts.setdefault(fetched[0].layout, _Layout())
+        if self.known and len(state.params) != self.known:
+            self._refuse("a parameter turned up after the step was compiled")
+            layout = _Layout()
         try:
             if layout.block is None and self._worth_compiling():
                 self._compile(layout, state, fetched[0])
@@ -102,6 +107,8 @@ class CompiledStepper:
                 return self._checked(layout.block, state, fetched[0], plans[0])
             fetched = fetched[: layout.block.capacity]
             taken = self._run(layout.block, state, fetched, plans[: len(fetched)])
+        except (RuntimeError, ArithmeticError):  # of a decomposition that failed, say: the eager step tells it
+            taken = None
         except KeyboardInterrupt:
             torch.set_rng_state(random)
             return [], Fault("interrupt")
@@ -165,7 +172,7 @@ class CompiledStepper:
             return taken, fault
         got = torch.tensor(rows[0], dtype=torch.float64)
         wanted = torch.tensor([taken[0].bound, taken[0].gradient_norm, taken[0].elbo], dtype=torch.float64)
-        said = difference(block.views, self._tensors(state), got, wanted)
+        said = difference(block.views, self._tensors(state), got, wanted, block.terms)
         if not torch.equal(drawn, torch.get_rng_state()):
             said = said or "the compiled step draws other random numbers than the eager one"
         if said:
@@ -181,11 +188,15 @@ class CompiledStepper:
     def _compile(self, layout: _Layout, state: StepState, fetched: Fetched) -> None:
         """Make the layout's block, or say why not."""
         try:
+            if fetched.odd:
+                raise UnwritableError(
+                    f"the batches hold a {fetched.odd}, and only tensors, numbers and words may differ between them"
+                )
             self._check_possible(state)
             written = write_step(
                 self.eager.objective, fetched.arguments, self._tensors(state), self.eager.clip, fetched.tensors
             )
-            layout.block = Block(written, len(state.params))
+            layout.block, self.known = Block(written, len(state.params)), len(state.params)
         except UnwritableError as error:
             self._refuse(str(error))
         except Exception as error:  # whatever a person's code or a compiler does is a reason, not a failure
@@ -202,6 +213,6 @@ class CompiledStepper:
         self.update = update
 
     def _refuse(self, why: str) -> None:
-        self.layouts, self.why_not = {}, why
+        self.layouts, self.why_not, self.known = {}, why, 0
         if self.asked:
             warnings.warn(f"compile=True: the fit runs eagerly: {why}.", stacklevel=2)

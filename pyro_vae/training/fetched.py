@@ -7,37 +7,59 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree
 
 from pyro_vae.training.batches import Arguments, Batches, WholeData
 
+WATCHED = 3  # batches taken one at a time, to see whether the loader draws random numbers for each
+_AHEAD = 64_000_000  # bytes of batches that are taken ahead, at most
+
 
 @dataclass(frozen=True)
 class Fetched:
-    """The arguments of one step, their tensors, and their ``layout``: equal where one compiled step can take both."""
+    """The arguments of one step, their tensors, and their ``layout``: equal where one compiled step can take both.
+
+    ``odd`` names what is in them and cannot be part of a compiled step; empty where there is nothing.
+    """
 
     arguments: Arguments
     tensors: tuple[Tensor, ...]
     layout: Hashable
     epoch_ended: bool
+    odd: str = ""
 
 
-def fetch(batches: Batches, count: int) -> list[Fetched]:
-    """The arguments of the next steps, at most ``count`` and at most to the end of the epoch.
+class Fetcher:
+    """Takes the arguments of the next steps from batches, so that random numbers are drawn in the eager steps' order.
 
-    The order of the next epoch is drawn when its first batch is, after the noise of all steps before, as in eager
-    steps. Whole data have no tensors that change.
+    The order of the next epoch is drawn when its first batch is, after the noise of all steps before: nothing is taken
+    beyond the end of an epoch. A loader that draws random numbers for every batch is asked for one at a time.
     """
-    fetched: list[Fetched] = []
-    while len(fetched) < count:
-        arguments = batches.next()
+
+    def __init__(self) -> None:
+        self.watched = 0
+        self.draws = False
+
+    def fetch(self, batches: Batches, count: int) -> list[Fetched]:
+        """At most ``count`` of them, at least one. Whole data have no tensors that change."""
         if isinstance(batches, WholeData):
-            return [Fetched(arguments, (), None, batches.epoch_ended)] * count
-        fetched.append(_described(arguments, batches.epoch_ended))
-        if batches.epoch_ended:
-            break
-    return fetched
+            return [Fetched(batches.next(), (), None, batches.epoch_ended)] * count
+        fetched: list[Fetched] = []
+        size = 0
+        while len(fetched) < count and size < _AHEAD:
+            within = not batches.epoch_ended and batches.state().get("taken", 0) > 0
+            before = torch.get_rng_state()
+            arguments = batches.next()
+            if within:
+                self.watched += 1
+                self.draws = self.draws or not torch.equal(before, torch.get_rng_state())
+            fetched.append(_described(arguments, batches.epoch_ended))
+            size += sum(tensor.nbytes for tensor in fetched[-1].tensors)
+            if batches.epoch_ended or self.draws or self.watched < WATCHED:
+                break
+        return fetched
 
 
 def runs(fetched: Sequence[Fetched]) -> list[list[Fetched]]:
@@ -46,17 +68,20 @@ def runs(fetched: Sequence[Fetched]) -> list[list[Fetched]]:
 
 
 def _described(arguments: Arguments, epoch_ended: bool) -> Fetched:
+    """The arguments with copies of their tensors: a loader may fill the same memory again for the next batch."""
     leaves, form = _pytree.tree_flatten(arguments)
+    leaves = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     tensors = tuple(leaf for leaf in leaves if isinstance(leaf, Tensor))
+    others = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
+    odd = next((type(leaf).__name__ for leaf in others if not isinstance(leaf, _PLAIN)), "")
     kinds = tuple(
-        (tuple(leaf.shape), leaf.dtype, leaf.device) if isinstance(leaf, Tensor) else _plain(leaf) for leaf in leaves
+        (tuple(leaf.shape), leaf.dtype, leaf.device) if isinstance(leaf, Tensor) else (type(leaf), odd or leaf)
+        for leaf in leaves
     )
-    return Fetched(arguments, tensors, (form, kinds), epoch_ended)
+    return Fetched(_pytree.tree_unflatten(leaves, form), tensors, (form, kinds), epoch_ended, odd)
 
 
-def _plain(leaf: Any) -> Hashable:
-    """What is no tensor is written into a compiled step: another value is another layout."""
-    return leaf if isinstance(leaf, (bool, int, float, str, type(None))) else (type(leaf), id(leaf))
+_PLAIN = (bool, int, float, str, type(None))  # written into a compiled step: another value is another layout
 
 
 class Given:

@@ -164,6 +164,8 @@ def update_of(optimizer: StepOptimizer, params: Mapping[str, Tensor]) -> Update 
     if not isinstance(optimizer, TorchOptimizer) or type(inner) not in RULES:
         known = ", ".join(kind.__name__ for kind in RULES)
         return f"only these optimisers of torch.optim have a compiled form: {known}; this one is {_kind(inner)}"
+    if inner._optimizer_step_pre_hooks or inner._optimizer_step_post_hooks or "step" in vars(inner):
+        return f"{type(inner).__name__} has hooks, or a step of its own, which a compiled step would leave out"
     names = {id(leaf): name for name, leaf in params.items()}
     rates, settings = {}, {}
     for group, rate in zip(inner.param_groups, optimizer.rates, strict=True):
