@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
+import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -74,7 +77,7 @@ def build(write: Write, inputs: Sequence[Tensor], *, text: tuple[fx.GraphModule,
         recording = record(compiled, examples)
     except UnrecordableError:
         return Built(compiled=compiled)
-    loop = build_loop(source(recording), Path(tempfile.mkdtemp(dir=_scratch().name)))
+    loop = build_loop(source(recording), Path(tempfile.mkdtemp(dir=_scratch(os.getpid()))))
     if name:
         kept.keep(name, recording, loop)
     return Built(recording, loop)
@@ -104,12 +107,24 @@ def _key(text: tuple[fx.GraphModule, str], inputs: Sequence[Tensor]) -> str:
 
 @cache
 def _recipe() -> str:
-    """A hash of the modules that turn operations into machine code: their outcome is not found by another version."""
-    parts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    """A hash of all that turns operations into machine code, so that another version's outcome is not found."""
+    package = Path(__file__).parents[1]
+    modules = [
+        path for name in ("compiling", "training", "potential") for path in sorted((package / name).glob("*.py"))
+    ]
+    settings = sorted(item for item in os.environ.items() if item[0] == "CXX" or item[0].startswith("TORCHINDUCTOR_"))
+    said = [f"{name}={value}" for name, value in settings if name != "TORCHINDUCTOR_CACHE_DIR"]
+    return hashlib.sha256(b"".join([path.read_bytes() for path in modules] + [" ".join(said).encode()])).hexdigest()
 
 
 @cache
-def _scratch() -> tempfile.TemporaryDirectory:
-    """A folder that is removed when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="pyro-vae-")
+def _scratch(process: int) -> str:
+    """A folder that is removed when this process ends."""
+    folder = tempfile.mkdtemp(prefix="pyro-vae-")
+    atexit.register(_remove, folder, process)
+    return folder
+
+
+def _remove(folder: str, process: int) -> None:
+    if os.getpid() == process:  # and not a copy of it
+        shutil.rmtree(folder, ignore_errors=True)

@@ -13,8 +13,10 @@ import json
 import operator
 import os
 import platform
+import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -28,20 +30,21 @@ from pyro_vae.compiling.recording import KernelCall, LibraryCall, Place, Recordi
 
 VARIABLE = "PYRO_VAE_CACHE"  # the environment variable that says where; empty: nothing is kept
 KEPT = 200  # functions, the longest unused of which go first
+_NAME = re.compile("[0-9a-f]{64}")  # of an entry; what else lies there is not ours
 _FORM = 1  # of an entry; raised when recordings or what is compiled from the same operations change
 
 
 def folder() -> Path | None:
     """Where compiled functions are kept; None where nothing is.
 
-    That is ``$PYRO_VAE_CACHE``, else ``pyro-vae`` in the user's folder for caches. A folder that somebody else could
-    write into is not used: machine code is run from it.
+    That is ``compiled`` in ``$PYRO_VAE_CACHE``, else in ``pyro-vae`` in the user's folder for caches. A folder that
+    somebody else could write into is not used: machine code is run from it.
     """
     named = os.environ.get(VARIABLE)
     if named == "":
         return None
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    path = Path(named or Path(home) / "pyro-vae")
+    path = Path(named or Path(home) / "pyro-vae") / "compiled"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.stat()
@@ -95,7 +98,8 @@ def _processor() -> str:
     """The processor's kind and instructions: machine code is made for them."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next((line for line in lines if line.startswith("flags")), platform.machine())
+        features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+        return f"{platform.machine()} {features}"
     return f"{platform.machine()} {platform.processor()}"
 
 
@@ -117,21 +121,28 @@ def find(name: str) -> tuple[Recording, Path] | None:
 
 
 def keep(name: str, recording: Recording, loop: Path) -> None:
-    """Keep a function under its key. A disk that is full, or a folder that cannot be written, is no error."""
+    """Keep a function under its key, in the place of a damaged one. A disk that is full is no error."""
     where = folder()
     if where is None:
         return
-    beside = where / f".{name}.{os.getpid()}"
     with suppress(OSError):
-        beside.mkdir()
+        beside = Path(tempfile.mkdtemp(dir=where, prefix=f".{name}."))
+        _keep(beside, recording, loop)
+        shutil.rmtree(where / name, ignore_errors=True)
+        beside.rename(where / name)
+        _forget_old(where)
+
+
+def _keep(beside: Path, recording: Recording, loop: Path) -> None:
+    try:
         for index, library in enumerate(recording.libraries):
             shutil.copyfile(library, beside / f"kernel_{index}.so")
         shutil.copyfile(loop, beside / "loop.so")
         kept = replace(recording, libraries=())
         (beside / "calls.json").write_text(json.dumps({**asdict(kept), "libraries": len(recording.libraries)}))
-        beside.rename(where / name)
-        _forget_old(where)
-    shutil.rmtree(beside, ignore_errors=True)
+    except OSError:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
 
 
 def _read(entry: dict, folder: Path) -> Recording:
@@ -150,6 +161,6 @@ def _call(call: dict) -> KernelCall | LibraryCall:
 
 
 def _forget_old(where: Path) -> None:
-    entries = sorted((path for path in where.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    for path in entries[:-KEPT]:
+    entries = [path for path in where.iterdir() if _NAME.fullmatch(path.name)]
+    for path in sorted(entries, key=lambda path: path.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(path, ignore_errors=True)

@@ -33,6 +33,7 @@ _TAIL = """\
 
 extern "C" int64_t play(int64_t step, int64_t stop, char** b, void** f, void** t, const Row* rows, int64_t n_rows,
                         char* message, int64_t room) {
+  message[0] = 0;
   try {
     for (; step < stop; ++step) {
       for (int64_t r = 0; r < n_rows; ++r)

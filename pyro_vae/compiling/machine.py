@@ -34,6 +34,7 @@ def _quick_compile(graph: fx.GraphModule, options: dict[str, Any]) -> Iterator[N
     sizes = [node.meta["val"].numel() for node in graph.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
     scalar = max(sizes, default=0) < _LONG
     settings = {"compile_threads": 1, "cpp.threads": 1, "cpp_cache_precompile_headers": not scalar, **options}
+    settings["cpp.descriptive_names"] = "original_aten"  # names of kernels, by which recordings know them
     if scalar:
         settings["cpp.vec_isa_ok"] = False
         cpu_vec_isa.valid_vec_isa_list.cache_clear()

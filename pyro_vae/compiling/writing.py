@@ -68,6 +68,13 @@ def being_written() -> bool:
     return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
 
 
+def written_elsewhere(graph: fx.GraphModule, first: int, stop: int) -> str:
+    """The first operation that writes into anything but inputs ``first`` to ``stop``, exclusive; empty if none does."""
+    allowed = [node for node in graph.graph.nodes if node.op == "placeholder"][first:stop]
+    writing = (node for node in graph.graph.nodes if is_mutating(node) and node.args[0] not in allowed)
+    return next((str(node.target) for node in writing), "")
+
+
 def is_mutating(node: fx.Node) -> bool:
     """True for an operation that writes into one of its arguments."""
     schema = getattr(node.target, "_schema", None)

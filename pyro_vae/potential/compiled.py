@@ -19,7 +19,7 @@ from pyro_vae.compiling.building import build
 from pyro_vae.compiling.constants import constants_as_inputs, fold_constants
 from pyro_vae.compiling.decompositions import decompose
 from pyro_vae.compiling.tape import Pool, Tape
-from pyro_vae.compiling.writing import first_line, is_mutating, is_random, without_writes, write_down
+from pyro_vae.compiling.writing import first_line, is_random, without_writes, write_down, written_elsewhere
 from pyro_vae.errors import ModelError
 
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -168,10 +168,9 @@ class _Inductor:
             return ()
 
         graph = without_writes(step, examples)
-        allowed = [node for node in graph.graph.nodes if node.op == "placeholder"][1:3]
-        changed = [str(node.target) for node in graph.graph.nodes if is_mutating(node) and node.args[0] not in allowed]
+        changed = written_elsewhere(graph, 1, 3)
         if changed:
-            raise ValueError(f"{changed[0]} writes in place")
+            raise ValueError(f"{changed} writes in place")
         return graph
 
 
@@ -181,9 +180,9 @@ _inductor = _Inductor
 def _torchscript(graph: fx.GraphModule, start: Tensor) -> TensorPair:
     """TorchScript cannot take the device in a call: on the CPU it goes without saying."""
     graph = without_writes(graph, [start])
-    changed = [str(node.target) for node in graph.graph.nodes if is_mutating(node)]
+    changed = written_elsewhere(graph, 0, 0)
     if changed:
-        raise ValueError(f"{changed[0]} writes in place")
+        raise ValueError(f"{changed} writes in place")
     fold_constants(graph)
     for node in graph.graph.nodes:
         if node.op == "call_function" and getattr(node.kwargs.get("device"), "type", "cpu") == "cpu":

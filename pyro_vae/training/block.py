@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx
 
 from pyro_vae.compiling.building import build
-from pyro_vae.compiling.writing import is_mutating, without_writes
+from pyro_vae.compiling.writing import without_writes, written_elsewhere
 from pyro_vae.training.flat import Flat
 from pyro_vae.training.loop import CHECK_EVERY
 from pyro_vae.training.noise import Noise
@@ -33,7 +33,8 @@ class Block:
             raise UnwritableError(f"a step is {operations} operations long, which would take minutes to compile")
         values = [node.meta.get("val") for node in written.graph.graph.nodes]
         self.terms = max((value.numel() for value in values if isinstance(value, Tensor)), default=1)
-        each = sum(draw.like.numel() for draw in written.draws)
+        likes = [draw.like for draw in written.draws]
+        each = sum(like.numel() for like in likes)
         self.capacity = max(1, min(CHECK_EVERY, _NUMBERS // max(each, 1)))
         self._params, self._rest = (Flat(part, _ALONE) for part in _split(written.state, parameters))
         self._good, self._average = ([torch.zeros_like(one) for one in self._params.wholes] for _ in range(2))
@@ -47,7 +48,7 @@ class Block:
         self._batch = [value.clone(memory_format=torch.contiguous_format) for value in written.batch]
         state = [*self._params.wholes, *self._rest.wholes]
         inputs = [*state, numbers, factor, *self._batch, *noise, *written.constants]
-        said = f"{parameters} of {len(written.state)} are parameters, {written.buffers} buffers"
+        said = f"{parameters} parameters, {written.buffers} buffers, {_layouts(written.state)}, noise {_layouts(likes)}"
         # Random numbers inside are drawn by torch's own operations, in the eager step's order.
         options = {"fallback_random": True} if written.inside else {}
         with kept_randomness():
@@ -134,15 +135,20 @@ class Block:
 
         def write(examples: Sequence[Tensor]) -> fx.GraphModule:
             graph = without_writes(step, examples)
-            allowed = [node for node in graph.graph.nodes if node.op == "placeholder"][: wholes + 1]
-            for node in graph.graph.nodes:
-                if is_mutating(node) and node.args[0] not in allowed:
-                    raise UnwritableError(
-                        f"the programs write in place into a tensor that is no buffer of theirs ({node.target})"
-                    )
+            elsewhere = written_elsewhere(graph, 0, wholes + 1)
+            if elsewhere:
+                raise UnwritableError(
+                    f"the programs write in place ({elsewhere}) into a tensor that is no buffer of theirs, or one of "
+                    "a module to which only a function refers: make the model a method of the module, or a PyroModule"
+                )
             return graph
 
         return write
+
+
+def _layouts(tensors: Sequence[Tensor]) -> list:
+    """What the places of tensors in flat ones depend on."""
+    return [(tuple(tensor.shape), tensor.dtype) for tensor in tensors]
 
 
 def _split(state: Sequence[Tensor], parameters: int) -> tuple[Sequence[Tensor], Sequence[Tensor]]:

@@ -20,7 +20,6 @@ from pyro_vae.training.written import StepTensors, UnwritableError, write_step
 CHECKED = (1, 2, 50, 500)  # steps, counted from 0, that are taken both ways and compared
 CHECKS = 2  # of the first steps of a layout: what is baked in may be right for the first
 LAYOUTS = 4  # of minibatches that are compiled, at most: a last, smaller batch is one
-RARE_UNTIL = 1000  # the step from which a further layout is worth compiling
 
 Advanced = tuple[list[Taken], Fault | None]
 
@@ -41,7 +40,7 @@ class CompiledStepper:
     disagree, and where the pair or optimiser cannot be compiled, every further step is eager and ``why_not`` says why,
     aloud if the person ``asked`` for it. A block with a bound or gradient that is not finite is undone and taken
     eagerly, so that a fault is found and told as ever. ``steps`` were taken before: which steps are compiled depends
-    on their number alone, so that a run that is resumed is the run that was not interrupted, to the bit.
+    on their number and batch alone, so that a run that is resumed is the run that was not interrupted, to the bit.
     """
 
     def __init__(self, eager: EagerStepper, *, asked: bool = True, steps: int = 0):
@@ -98,7 +97,7 @@ class CompiledStepper:
             self._refuse("a parameter turned up after the step was compiled")
             layout = _Layout()
         try:
-            if layout.block is None and self._worth_compiling():
+            if layout.block is None and self._worth_compiling(fetched[0]):
                 self._compile(layout, state, fetched[0])
             if layout.block is None:
                 return self.eager.advance(state, Given(fetched), plans)
@@ -107,8 +106,6 @@ class CompiledStepper:
                 return self._checked(layout.block, state, fetched[0], plans[0])
             fetched = fetched[: layout.block.capacity]
             taken = self._run(layout.block, state, fetched, plans[: len(fetched)])
-        except (RuntimeError, ArithmeticError):  # of a decomposition that failed, say: the eager step tells it
-            taken = None
         except KeyboardInterrupt:
             torch.set_rng_state(random)
             return [], Fault("interrupt")
@@ -117,15 +114,18 @@ class CompiledStepper:
         torch.set_rng_state(random)
         return self.eager.advance(state, Given(fetched), plans[: len(fetched)])
 
-    def _worth_compiling(self) -> bool:
+    def _worth_compiling(self, fetched: Fetched) -> bool:
         compiled = sum(layout.block is not None for layout in self.layouts.values())
-        return not self.why_not and (compiled == 0 or (self.steps >= RARE_UNTIL and compiled < LAYOUTS))
+        return not self.why_not and not fetched.rare and compiled < LAYOUTS
 
     def _run(
         self, block: Block, state: StepState, fetched: Sequence[Fetched], plans: Sequence[StepPlan]
     ) -> list[Taken] | None:
         """A block of steps; None, with the state as it was, where a number is not finite."""
-        rows = self._tried(block, state, fetched, plans)
+        try:
+            rows = self._tried(block, state, fetched, plans)
+        except (RuntimeError, ArithmeticError):  # a decomposition that failed, say: the eager step tells it
+            return None
         if not bool(torch.isfinite(block.numbers[: len(plans), :2]).all()):
             return None
         if fetched[-1].epoch_ended:
@@ -164,7 +164,11 @@ class CompiledStepper:
     def _checked(self, block: Block, state: StepState, fetched: Fetched, plan: StepPlan) -> Advanced:
         """One step both ways. The compiled one counts where they agree: what is checked changes no number."""
         random, counts = torch.get_rng_state(), dict(state.average.counts)
-        rows = self._tried(block, state, [fetched], [plan])
+        said = ""
+        try:
+            rows = self._tried(block, state, [fetched], [plan])
+        except (RuntimeError, ArithmeticError) as error:
+            said, rows = f"compiled code failed ({first_line(error)})", [[0.0] * 3]
         drawn = torch.get_rng_state()
         torch.set_rng_state(random)
         taken, fault = self.eager.advance(state, Given([fetched]), [plan])
@@ -172,11 +176,11 @@ class CompiledStepper:
             return taken, fault
         got = torch.tensor(rows[0], dtype=torch.float64)
         wanted = torch.tensor([taken[0].bound, taken[0].gradient_norm, taken[0].elbo], dtype=torch.float64)
-        said = difference(block.views, self._tensors(state), got, wanted, block.terms)
+        said = said or difference(block.views, self._tensors(state), got, wanted, block.terms)
         if not torch.equal(drawn, torch.get_rng_state()):
             said = said or "the compiled step draws other random numbers than the eager one"
         if said:
-            self._refuse(f"{said} (do the programs count their runs, or change in another way from run to run?)")
+            self._refuse(f"{said}{_since(self.steps)}", aloud=self.asked or self.steps > max(CHECKED[:CHECKS]))
             return taken, None
         state.average.counts = counts
         return self._kept(block, state, [plan], rows), None
@@ -212,7 +216,15 @@ class CompiledStepper:
             raise UnwritableError(update)
         self.update = update
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, aloud: bool | None = None) -> None:
+        """Go on eagerly; aloud where the person asked, or where numbers of the history are in question."""
         self.layouts, self.why_not, self.known = {}, why, 0
-        if self.asked:
+        if self.asked if aloud is None else aloud:
             warnings.warn(f"compile=True: the fit runs eagerly: {why}.", stacklevel=2)
+
+
+def _since(steps: int) -> str:
+    """What may lie behind a difference, and from which step on numbers are in question."""
+    why = " (do the programs count their runs, or change in another way from run to run?)"
+    before = [step for step in CHECKED if CHECKED[0] <= step < steps]
+    return f"{why}; steps {before[-1] + 1} to {steps - 1} were compiled, and may be off" if len(before) > 1 else why

@@ -14,6 +14,7 @@ from torch.utils import _pytree
 from pyro_vae.training.batches import Arguments, Batches, WholeData
 
 WATCHED = 3  # batches taken one at a time, to see whether the loader draws random numbers for each
+RARE = 20  # batches to an epoch, from which a last and smaller one is not worth compiling
 _AHEAD = 64_000_000  # bytes of batches that are taken ahead, at most
 
 
@@ -21,13 +22,15 @@ _AHEAD = 64_000_000  # bytes of batches that are taken ahead, at most
 class Fetched:
     """The arguments of one step, their tensors, and their ``layout``: equal where one compiled step can take both.
 
-    ``odd`` names what is in them and cannot be part of a compiled step; empty where there is nothing.
+    ``rare`` are an epoch's last batches, where they are smaller than very many others. ``odd`` names what is in them
+    and cannot be part of a compiled step; empty where there is nothing.
     """
 
     arguments: Arguments
     tensors: tuple[Tensor, ...]
     layout: Hashable
     epoch_ended: bool
+    rare: bool = False
     odd: str = ""
 
 
@@ -35,7 +38,8 @@ class Fetcher:
     """Takes the arguments of the next steps from batches, so that random numbers are drawn in the eager steps' order.
 
     The order of the next epoch is drawn when its first batch is, after the noise of all steps before: nothing is taken
-    beyond the end of an epoch. A loader that draws random numbers for every batch is asked for one at a time.
+    beyond the end of an epoch. A loader that draws random numbers for its batches is asked for one at a time, from the
+    first time on that it is seen to.
     """
 
     def __init__(self) -> None:
@@ -55,7 +59,7 @@ class Fetcher:
             if within:
                 self.watched += 1
                 self.draws = self.draws or not torch.equal(before, torch.get_rng_state())
-            fetched.append(_described(arguments, batches.epoch_ended))
+            fetched.append(_described(arguments, batches))
             size += sum(tensor.nbytes for tensor in fetched[-1].tensors)
             if batches.epoch_ended or self.draws or self.watched < WATCHED:
                 break
@@ -67,7 +71,7 @@ def runs(fetched: Sequence[Fetched]) -> list[list[Fetched]]:
     return [list(group) for _, group in groupby(fetched, key=lambda one: one.layout)]
 
 
-def _described(arguments: Arguments, epoch_ended: bool) -> Fetched:
+def _described(arguments: Arguments, batches: Batches) -> Fetched:
     """The arguments with copies of their tensors: a loader may fill the same memory again for the next batch."""
     leaves, form = _pytree.tree_flatten(arguments)
     leaves = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
@@ -78,7 +82,14 @@ def _described(arguments: Arguments, epoch_ended: bool) -> Fetched:
         (tuple(leaf.shape), leaf.dtype, leaf.device) if isinstance(leaf, Tensor) else (type(leaf), odd or leaf)
         for leaf in leaves
     )
-    return Fetched(_pytree.tree_unflatten(leaves, form), tensors, (form, kinds), epoch_ended, odd)
+    arguments, ended = _pytree.tree_unflatten(leaves, form), batches.epoch_ended
+    return Fetched(arguments, tensors, (form, kinds), ended, ended and _rare(tensors, batches), odd)
+
+
+def _rare(tensors: Sequence[Tensor], batches: Batches) -> bool:
+    size = getattr(getattr(batches, "loader", None), "batch_size", None)
+    smaller = size is not None and all(len(tensor) < size for tensor in tensors if tensor.dim())
+    return smaller and (batches.per_epoch is None or batches.per_epoch > RARE)
 
 
 _PLAIN = (bool, int, float, str, type(None))  # written into a compiled step: another value is another layout

@@ -82,7 +82,7 @@ def fit(
         seed: makes the run repeatable to the bit, and leaves the global random state as it was.
         compile: a step is turned into machine code (seconds, and a C++ compiler; kept on disk for the next time), and
             further steps are taken with it: the same draws and, to rounding, the same numbers. None does so for fits
-            of 1000 steps or more where it can be done; True for any, with a warning that says why where it cannot
+            of 2000 steps or more where it can be done; True for any, with a warning that says why where it cannot
             (what branches on values, an optimiser of ``pyro.optim``, a GPU); False never.
         device: move modules, parameters and data there first. dtypes stay.
         progress: None shows a bar on a terminal or in a notebook.

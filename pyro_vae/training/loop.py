@@ -102,9 +102,9 @@ def advance(run: Run, stepper: Stepper, plan: RunPlan, between: Callable[[Run], 
                 for index, step in enumerate(taken)
             )
             run.seconds = now - started
-            between(run)
-            if fault is not None:
+            if fault is not None:  # nothing is written from here on: random numbers and batches have moved ahead
                 return fault
+            between(run)
             pace = max(1, min(CHECK_EVERY, int(STRIDE_SECONDS / max(each, 1e-6))))
     return None
 

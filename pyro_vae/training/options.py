@@ -16,7 +16,7 @@ from pyro_vae.training.schedules import SCHEDULES, Schedule, schedule_from
 from pyro_vae.training.stopping import StopRule, rule_from
 
 STEPS = 4000
-WORTH_COMPILING = 1000  # steps, which take some seconds eagerly
+WORTH_COMPILING = 2000  # steps, which take eagerly about as long as compiling does
 VARIABLE = "PYRO_VAE_COMPILE"  # the environment variable that is 0 where only those fits are compiled that ask for it
 
 

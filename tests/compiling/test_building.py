@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 
 import pytest
@@ -56,13 +57,14 @@ def by_hand(given):
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "kept"))
-    return tmp_path / "kept"
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    return tmp_path / "compiled"
 
 
 @pytest.fixture
 def uncompiled(monkeypatch):
     """From now on nothing can be compiled."""
+    inductor = building.inductor
 
     def forbid():
         def fail(*_, **__):
@@ -70,6 +72,7 @@ def uncompiled(monkeypatch):
 
         monkeypatch.setattr(building, "inductor", fail)
 
+    forbid.undo = lambda: monkeypatch.setattr(building, "inductor", inductor)
     return forbid
 
 
@@ -108,6 +111,10 @@ def test_steps_are_pythons_and_are_found_again_by_what_they_do(kept, uncompiled)
     (entry / "calls.json").write_text("{")
     with pytest.raises(AssertionError, match="it was compiled"):
         built(tensors())
+    uncompiled.undo()
+    built(tensors())  # an entry that is damaged is made anew
+    uncompiled()
+    built(tensors())
 
 
 @pytest.mark.slow
@@ -177,3 +184,14 @@ def test_nothing_is_kept_where_the_variable_is_empty(monkeypatch):
     monkeypatch.setenv(cache.VARIABLE, "")
     assert cache.folder() is None
     assert cache.find("name") is None
+
+
+def test_only_the_longest_unused_entries_go_and_nothing_else_that_lies_there(kept, monkeypatch):
+    monkeypatch.setattr(cache, "KEPT", 2)
+    assert cache.folder() == kept
+    names = [digit * 64 for digit in "abcd"]
+    for age, name in enumerate([*names, "mine"]):
+        (kept / name).mkdir()
+        os.utime(kept / name, (age, age))
+    cache._forget_old(kept)
+    assert sorted(path.name for path in kept.iterdir()) == [*names[2:], "mine"]
