@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from pyro_vae.vae import likelihoods as likelihoods
     from pyro_vae.vae import priors as priors
     from pyro_vae.vae.evidence import LogEvidence as LogEvidence
+    from pyro_vae.vae.grammar import Grammar as Grammar
     from pyro_vae.vae.program import VAE as VAE
     from pyro_vae.vae.vocabulary import Vocabulary as Vocabulary
 
-_HOME = {"LogEvidence": "evidence", "VAE": "program", "Vocabulary": "vocabulary"}
+_HOME = {"Grammar": "grammar", "LogEvidence": "evidence", "VAE": "program", "Vocabulary": "vocabulary"}
 _PACKAGES = ("latents", "likelihoods", "priors")
 __all__ = sorted([*_HOME, *_PACKAGES])
 
