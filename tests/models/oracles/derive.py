@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyro_vae.catalogue import load_program
-from tests.models.oracles import densities, digits, eight_schools, regressions
+from tests.models.oracles import densities, digits, eight_schools, made_up, regressions
 
 
 def arrays(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -26,6 +26,13 @@ def logistic() -> dict[str, Any]:
     return regressions.logistic(*arrays("logistic_regression"))
 
 
+MADE_UP = (
+    made_up.categorical_vae,
+    made_up.gaussian_mixture_vae,
+    made_up.stick_breaking_vae,
+    made_up.topic_model,
+)
+
 DERIVE: dict[str, Callable[[], dict[str, Any]]] = {
     "eight_schools": lambda: eight_schools.reference("eight_schools"),
     "eight_schools_noncentered": lambda: eight_schools.reference("eight_schools_noncentered"),
@@ -35,4 +42,5 @@ DERIVE: dict[str, Callable[[], dict[str, Any]]] = {
     "bimodal": densities.bimodal,
     "linear_vae": digits.linear_vae,
     "vae_digits": digits.vae_digits,
+    **{derivation.__name__: derivation for derivation in MADE_UP},
 }
