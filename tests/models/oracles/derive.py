@@ -31,6 +31,7 @@ MADE_UP = (
     made_up.gaussian_mixture_vae,
     made_up.sentence_vae,
     made_up.sentiment_vae,
+    made_up.sigmoid_belief_network,
     made_up.stick_breaking_vae,
     made_up.topic_model,
 )
