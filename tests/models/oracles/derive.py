@@ -29,6 +29,7 @@ def logistic() -> dict[str, Any]:
 MADE_UP = (
     made_up.categorical_vae,
     made_up.gaussian_mixture_vae,
+    made_up.per_datapoint,
     made_up.sentence_vae,
     made_up.sentiment_vae,
     made_up.sigmoid_belief_network,
