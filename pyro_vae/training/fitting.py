@@ -41,7 +41,7 @@ def fit(
     progress: bool | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1000,
-    resume: str | Path | None = None,
+    resume: str | Path | bool | None = None,
     vectorize: bool | None = None,
     beta: float = 1.0,
     annealing: Annealing | None = None,
@@ -86,8 +86,11 @@ def fit(
             (what branches on values, an optimiser of ``pyro.optim``, a GPU); False never.
         device: move modules, parameters and data there first. dtypes stay.
         progress: None shows a bar on a terminal or in a notebook.
-        checkpoint: a path to write the run to, every ``checkpoint_every`` steps and at the end.
+        checkpoint: a path to write the run to, every ``checkpoint_every`` steps and at the end. The one before it is
+            kept beside it (``run.previous.safetensors``), and is used, with a warning, where the newer is damaged.
         resume: a checkpoint to go on from; the result is that of a run that was never interrupted, to the bit.
+            True goes on from ``checkpoint`` where there is one, and starts otherwise: the same call for the first
+            time and for every time after.
         vectorize: see :class:`~pyro_vae.TraceELBO`.
         beta: and ``annealing``, ``free_bits``: weights on the latents' terms, see :class:`~pyro_vae.TraceELBO`. The
             history is the weighted objective; the bound of the finished fit, by which the tail average and the best

@@ -13,12 +13,12 @@ from pyro_vae.errors import OptionError
 from pyro_vae.estimators.base import Estimator
 from pyro_vae.estimators.names import BY_NAME
 from pyro_vae.estimators.weighting import weighting_options
+from pyro_vae.training.checkpoints import Checkpoints
 from pyro_vae.training.objective import Elbo, elbo_from
 from pyro_vae.training.prepare import on_device, prepare
 from pyro_vae.training.result import Fit
 from pyro_vae.training.saved import put_values
 from pyro_vae.training.starts import fit_from_tree, unfinished_tree
-from pyro_vae.training.storage import read_tree
 
 
 def load_fit(
@@ -56,7 +56,7 @@ def load_fit(
     >>> again.bound == result.bound
     True
     """
-    tree = read_tree(path)
+    tree = Checkpoints(Path(path)).read()
     tree = tree if tree["kind"] == "fit" else unfinished_tree(tree)
     result = tree["result"]
     elbo = _elbo(result, path) if estimator is None else _own_elbo(estimator, result)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pyro_vae.errors import OptionError, OutputError
+from pyro_vae.training.checkpoints import is_there
 from pyro_vae.training.loop import SEARCH_SHARE, RunPlan
 from pyro_vae.training.optimizers import StepOptimizer, optimizer_from
 from pyro_vae.training.schedules import SCHEDULES, Schedule, schedule_from
@@ -87,7 +88,7 @@ class FitOptions:
             schedule=chosen,
             rule=rule_from(stop),
             checkpoint=_writable(checkpoint),
-            resume=None if resume is None else Path(resume),
+            resume=_resumed(resume, checkpoint),
             compile=compile,
             said=said,
             **rest,
@@ -133,6 +134,19 @@ def _word(value: Any) -> str | None:
     if label is None:
         label = repr(value) if " at 0x" not in repr(value) else type(value).__name__
     return str(label)
+
+
+def _resumed(resume: Any, checkpoint: Any) -> Path | None:
+    """Where to go on from; True is the run's own checkpoint, where there is one."""
+    if resume is None or resume is False:
+        return None
+    if resume is not True:
+        return Path(resume)
+    if checkpoint is None:
+        raise OptionError(
+            "resume=True: goes on from the fit's own checkpoint, so give its path: checkpoint='run.safetensors'."
+        )
+    return Path(checkpoint) if is_there(Path(checkpoint)) else None
 
 
 def _writable(path: Any) -> Path | None:

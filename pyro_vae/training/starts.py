@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pyro.infer.autoguide import AutoLaplaceApproximation
 
 from pyro_vae.errors import DivergedError, ModelError
 from pyro_vae.training import faults
+from pyro_vae.training.checkpoints import Checkpoints
 from pyro_vae.training.compiled import CompiledStepper
 from pyro_vae.training.evaluation import Bound, evaluate, keep_better
 from pyro_vae.training.initial import move_start
@@ -23,7 +25,6 @@ from pyro_vae.training.progress import progress_bar, smoothed
 from pyro_vae.training.result import Fit, FitInterrupted, History
 from pyro_vae.training.saved import fit_tree, history_of, put_values, resume_run, run_tree, same_settings
 from pyro_vae.training.step import EagerStepper, Fault, Stepper, StepState
-from pyro_vae.training.storage import read_tree, write_tree
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,13 @@ class Starts:
         self.initial = copy_of(prepared.params)
         self.initial_buffers = copy_of(prepared.objective.buffers())
         self.best: Outcome | None = None
+        self.checkpoints = None if options.checkpoint is None else Checkpoints(options.checkpoint)
 
     def fit(self) -> Fit:
         """Run every start and return the best as a :class:`Fit`. Raises as :func:`~pyro_vae.fit` says."""
         first, resumed = 0, None
         if self.options.resume is not None:
-            tree = read_tree(self.options.resume)
+            tree = self._saved(self.options.resume)
             same_settings(tree["settings"], self.said, self.options.resume)
             if tree["kind"] == "fit":
                 return self._finished(tree)
@@ -97,9 +99,13 @@ class Starts:
         if self.best is None:
             raise failures[0]
         result = self._leave(self.best)
-        if self.options.checkpoint is not None:
-            write_tree(self.options.checkpoint, fit_tree(result, self.said))
+        if self.checkpoints is not None:
+            self.checkpoints.write(fit_tree(result, self.said))
         return result
+
+    def _saved(self, path: Path) -> dict[str, Any]:
+        own = self.checkpoints is not None and self.checkpoints.path == path
+        return (self.checkpoints if self.checkpoints is not None and own else Checkpoints(path)).read()
 
     def _one(self, index: int, resumed: dict[str, Any] | None) -> Outcome:
         run = Run(StepState(dict(self.prepared.params), self.options.make_optimizer()), self.prepared.batches)
@@ -157,11 +163,10 @@ class Starts:
         return self.best is None or worth(outcome.bound) > worth(self.best.bound)
 
     def _checkpoint(self, run: Run, index: int) -> None:
-        path, every = self.options.checkpoint, self.options.checkpoint_every
-        if path is not None and run.step and run.step % every == 0:
+        if self.checkpoints is not None and run.step and run.step % self.options.checkpoint_every == 0:
             best = self.best.tree() if self.best else None
             starts = {"index": index, "best": best, "initial": self.initial}
-            write_tree(path, run_tree(run, self.prepared, self.said, starts))
+            self.checkpoints.write(run_tree(run, self.prepared, self.said, starts))
 
     def _put(self, outcome: Outcome) -> None:
         assign({name: leaf for name, leaf in self.prepared.params.items() if name in outcome.values}, outcome.values)

@@ -1,10 +1,12 @@
 """A tree of tensors and plain values as one safetensors file: no pickle, written beside and then renamed.
 
 The tensors are the file's tensors; everything else is JSON in the file's metadata, with a reference where a tensor was.
+A SHA-256 of both stands beside them: a file that is cut short, or of which a byte has changed, is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -17,6 +19,7 @@ from torch import Tensor
 from pyro_vae.errors import OutputError
 
 _KEY = "pyro_vae"
+_SUM = "sha256"
 
 
 def write_tree(path: str | Path, tree: dict[str, Any]) -> Path:
@@ -36,7 +39,7 @@ def write_tree(path: str | Path, tree: dict[str, Any]) -> Path:
     path = Path(path)
     tensors: dict[str, Tensor] = {}
     content = json.dumps(_encode(tree, "", tensors))
-    blob = save(tensors, metadata={_KEY: content})
+    blob = save(tensors, metadata={_KEY: content, _SUM: _checksum(content, tensors)})
     try:
         handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
@@ -58,7 +61,11 @@ def write_tree(path: str | Path, tree: dict[str, Any]) -> Path:
 
 
 def read_tree(path: str | Path) -> dict[str, Any]:
-    """Read what :func:`write_tree` wrote. Raises :class:`~pyro_vae.errors.OutputError` naming the path."""
+    """Read what :func:`write_tree` wrote, which runs no code of the file's.
+
+    Raises :class:`~pyro_vae.errors.OutputError` naming the path, when it is not there, cut short or changed. (The
+    checksum finds damage and careless edits; it is no signature of who wrote the file.)
+    """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
@@ -66,13 +73,27 @@ def read_tree(path: str | Path) -> dict[str, Any]:
         raise OutputError(f"{path}: there is no such file. Expected one written by Fit.save or fit(checkpoint=...).")
     try:
         with safe_open(path, framework="pt") as file:
-            content = (file.metadata() or {}).get(_KEY)
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
-        raise OutputError(f"{path}: not a readable safetensors file ({error}).") from error
+        raise OutputError(f"{path}: not a readable safetensors file, or one that is cut short ({error}).") from error
+    content = metadata.get(_KEY)
     if content is None:
         raise OutputError(f"{path}: a safetensors file, but not one written by pyro-vae.")
+    if metadata.get(_SUM) != _checksum(content, tensors):
+        raise OutputError(
+            f"{path}: damaged, or changed since it was written: the contents do not match their SHA-256. Use another copy."
+        )
     return _decode(json.loads(content), tensors)
+
+
+def _checksum(content: str, tensors: dict[str, Tensor]) -> str:
+    found = hashlib.sha256(content.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _encode(node: Any, place: str, tensors: dict[str, Tensor]) -> Any:
