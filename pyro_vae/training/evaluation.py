@@ -50,9 +50,9 @@ def evaluate(objective: Objective, data: WholeData | Minibatches) -> Bound:
             if values is not None:
                 return _bound(values)
         if isinstance(data, Minibatches):
-            data = Minibatches(data.loader, data.device)
-            epochs = -(-EVALUATIONS // (data.per_epoch or 1))
-            count = epochs * (data.per_epoch or 1)
+            data = data.fresh()
+            epochs = -(-EVALUATIONS // (data.per_epoch or EVALUATIONS))
+            count = -(-epochs * (data.per_epoch or EVALUATIONS) // data.share.size)
         else:
             count = EVALUATIONS
         return _bound(np.array([objective(*data.next())[1].item() for _ in range(count)]))

@@ -104,7 +104,8 @@ class FitOptions:
         """The plan of one run, once the number of batches per epoch is known."""
         if self.epochs is not None and per_epoch is None:
             raise OptionError(
-                f"epochs={self.epochs}: only a DataLoader has epochs; the data given is used whole. Give steps instead."
+                f"epochs={self.epochs}: only a DataLoader has epochs, one of an iterable dataset only where that has "
+                "__len__. Give steps instead."
             )
         steps = STEPS if self.steps is None else self.steps
         if self.epochs is not None and per_epoch is not None:

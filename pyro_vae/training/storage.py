@@ -82,7 +82,7 @@ def read_tree(path: str | Path) -> dict[str, Any]:
         raise OutputError(f"{path}: a safetensors file, but not one written by pyro-vae.")
     if metadata.get(_SUM) != _checksum(content, tensors):
         raise OutputError(
-            f"{path}: damaged, or changed since it was written: the contents do not match their SHA-256. Use another copy."
+            f"{path}: damaged, or changed since it was written (it does not match its SHA-256). Use another copy."
         )
     return _decode(json.loads(content), tensors)
 
