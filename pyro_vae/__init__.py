@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pyro_vae.studies import Comparison as Comparison
     from pyro_vae.studies import compare as compare
     from pyro_vae.training import Fit as Fit
+    from pyro_vae.training import Validation as Validation
     from pyro_vae.training import fit as fit
     from pyro_vae.training import load_fit as load_fit
     from pyro_vae.vae import VAE as VAE
@@ -90,6 +91,7 @@ _HOME = {
     "TraceELBO": "elbo",
     "VAE": "vae",
     "VIMCO": "estimators",
+    "Validation": "training",
     "WakeSleep": "estimators",
     "WakeWake": "estimators",
     "compare": "studies",

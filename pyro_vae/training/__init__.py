@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from pyro_vae.training.result import FitInterrupted as FitInterrupted
     from pyro_vae.training.result import History as History
     from pyro_vae.training.stopping import Flat as Flat
+    from pyro_vae.training.validation import Validation as Validation
 
 _HOME = {
     "Fit": "result",
     "FitInterrupted": "result",
     "Flat": "stopping",
     "History": "result",
+    "Validation": "validation",
     "fit": "fitting",
     "load_fit": "loading",
 }

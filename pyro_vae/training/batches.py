@@ -6,6 +6,7 @@ Both can say where they are, so that a resumed run sees the batches that the int
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -40,6 +41,11 @@ class Batches(Protocol):
         """True when the last batch was the last of its epoch; always, without minibatches."""
         ...
 
+    @property
+    def epochs(self) -> int:
+        """The epochs that are over, in all processes together; without minibatches, every batch is one."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """The position, as a tree."""
         ...
@@ -62,8 +68,10 @@ class WholeData:
     def __init__(self, data: Any, device: Any = None):
         args, kwargs = call_arguments(data)
         self.arguments: Arguments = (to_device(args, device), to_device(kwargs, device))
+        self.epochs = 0
 
     def next(self) -> Arguments:
+        self.epochs += 1
         return self.arguments
 
     def peek(self) -> Arguments:
@@ -168,7 +176,13 @@ class Minibatches:
         return self.total * self.share.size // self.per_epoch
 
     def state(self) -> dict[str, Any]:
-        where = {"epoch": self.epoch, "offset": self.offset, "taken": self.taken, "total": self.total}
+        where = {
+            "seed": self.share.seed,
+            "epoch": self.epoch,
+            "offset": self.offset,
+            "taken": self.taken,
+            "total": self.total,
+        }
         return {**where, "began": self.began, "own": self._own_generator()}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -185,6 +199,7 @@ class Minibatches:
         restore_random_state(state["began"]["random"])
         if self.loader.generator is not None:
             self.loader.generator.set_state(state["began"]["own"])
+        self.share = replace(self.share, seed=state["seed"])
         self.epoch, self.offset = state["epoch"], state["offset"]
         self._begin(skip=state["taken"])
         self.total = state["total"]

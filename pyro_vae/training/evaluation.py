@@ -21,6 +21,7 @@ from pyro_vae.training.objective import Objective
 from pyro_vae.training.parameters import assign, copy_of
 from pyro_vae.training.randomness import kept_randomness
 from pyro_vae.training.step import StepState
+from pyro_vae.training.team import Team
 
 DRAWS = 16_384  # of a bound that is a mean over particles
 CHUNK = 1024  # of them at once, at most
@@ -36,29 +37,31 @@ class Bound:
     error: float
 
 
-def evaluate(objective: Objective, data: WholeData | Minibatches) -> Bound:
+def evaluate(objective: Objective, data: WholeData | Minibatches, team: Team | None = None) -> Bound:
     """The bound from fresh draws.
 
     A bound that is a mean over particles takes up to 16 384 draws, many at once; one that is not (importance-weighted,
     closed-form KL, minibatches, subsampled plates) 64 evaluations with the fit's own K, at least one epoch. Always at
-    beta 1 and without free bits, however the fit was weighted.
+    beta 1 and without free bits, however the fit was weighted. Processes take their shares, and all get the same.
     """
+    team = Team() if team is None else team
     objective = objective.unweighted()
     with torch.no_grad(), pyro.validation_enabled(False):
         if isinstance(data, WholeData) and isinstance(objective.elbo, TraceELBO):
             values = _draws(objective, objective.elbo, data)
             if values is not None:
-                return _bound(values)
+                return _bound(team, values)
         if isinstance(data, Minibatches):
             data = data.fresh()
             epochs = -(-EVALUATIONS // (data.per_epoch or EVALUATIONS))
             count = -(-epochs * (data.per_epoch or EVALUATIONS) // data.share.size)
         else:
             count = EVALUATIONS
-        return _bound(np.array([objective(*data.next())[1].item() for _ in range(count)]))
+        return _bound(team, np.array([objective(*data.next())[1].item() for _ in range(count)]))
 
 
-def _bound(values: np.ndarray) -> Bound:
+def _bound(team: Team, values: np.ndarray) -> Bound:
+    values = np.concatenate(team.gather(values))
     return Bound(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
 
 
@@ -94,20 +97,22 @@ def _numbers(particles: Particles) -> int:
     return max(total // particles.num_particles, 1)
 
 
-def keep_better(objective: Objective, data: WholeData | Minibatches, state: StepState) -> tuple[Bound, bool]:
+def keep_better(
+    objective: Objective, data: WholeData | Minibatches, state: StepState, team: Team | None = None
+) -> tuple[Bound, bool]:
     """Evaluate the last and the averaged parameters on the same draws; leave the better ones in place.
 
     Returns their bound, and whether they are the averaged ones. The average is kept only if its bound is not worse:
     lower, or higher for an upper bound.
     """
     if not state.average:
-        return evaluate(objective, data), False
+        return evaluate(objective, data, team), False
     with kept_randomness():
-        last = evaluate(objective, data)
+        last = evaluate(objective, data, team)
     values = copy_of(state.params)
     assign(state.params, {**values, **state.average.values})
     try:
-        averaged = evaluate(objective, data)
+        averaged = evaluate(objective, data, team)
     except ModelError:
         averaged = Bound(math.nan, math.nan)
     if objective.worth(averaged.mean) >= objective.worth(last.mean):  # False for NaN

@@ -100,6 +100,7 @@ class Given:
 
     per_epoch: int | None = None
     epoch_ended = False
+    epochs = 0
 
     def __init__(self, fetched: Sequence[Fetched]):
         self._left = list(fetched)
@@ -107,6 +108,7 @@ class Given:
     def next(self) -> Arguments:
         one = self._left.pop(0)
         self.epoch_ended = one.epoch_ended
+        self.epochs += one.epoch_ended
         return one.arguments
 
     def peek(self) -> Arguments:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyro_vae.estimators.annealing import Annealing
 from pyro_vae.estimators.base import Estimator
+from pyro_vae.training.fabric import devices_from
 from pyro_vae.training.objective import Elbo, elbo_from
 from pyro_vae.training.options import FitOptions
 from pyro_vae.training.prepare import on_device, prepare
@@ -46,6 +47,10 @@ def fit(
     beta: float = 1.0,
     annealing: Annealing | None = None,
     free_bits: float | None = None,
+    accumulate: int = 1,
+    validation: Any = None,
+    log: str | Path | None = None,
+    fabric: Any = None,
 ) -> Fit:
     r"""Fit a guide (and the model's own parameters) by stochastic optimisation of a variational bound.
 
@@ -95,6 +100,15 @@ def fit(
         beta: and ``annealing``, ``free_bits``: weights on the latents' terms, see :class:`~pyro_vae.TraceELBO`. The
             history is the weighted objective; the bound of the finished fit, by which the tail average and the best
             start are chosen, is at beta 1 and without free bits. Annealing should end within the search.
+        accumulate: batches whose gradients are averaged in one step: a batch that many times as large, in the memory of
+            one. ``steps`` are steps still, ``epochs`` epochs.
+        validation: rows that are not trained on, as ``data``, or a :class:`~pyro_vae.Validation`, which also says how
+            often to check, when to stop, and where to write the best values so far.
+        log: a folder for ``history.csv`` and ``validation.csv``, written while the fit runs, and for TensorBoard's
+            events where TensorBoard is installed.
+        fabric: devices, precision and processes: a ``lightning.fabric.Fabric``, or a dict of its options such as
+            ``{"accelerator": "cpu", "devices": 2, "precision": "bf16-mixed"}``. Several processes, as ``torchrun``
+            starts them, take the batches in turns and step together; the first one writes the files.
 
     Returns:
         the :class:`Fit`.
@@ -133,6 +147,13 @@ def fit(
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         resume=resume,
+        accumulate=accumulate,
+        validation=validation,
+        log=log,
     )
+    devices = devices_from(fabric, device)
+    device = devices.device
     with on_device(device), kept_randomness() if resume else nullcontext(), own_randomness(seed):
-        return Starts(prepare(model, guide, data, elbo, init=init, device=device), data, options).fit()
+        share = devices.team.new_share()
+        prepared = prepare(model, guide, data, elbo, init=init, device=device, share=share)
+        return Starts(prepared, data, options, devices).fit()

@@ -15,10 +15,10 @@ from pyro_vae.estimators.names import BY_NAME
 from pyro_vae.estimators.weighting import weighting_options
 from pyro_vae.training.checkpoints import Checkpoints
 from pyro_vae.training.objective import Elbo, elbo_from
+from pyro_vae.training.outcome import fit_from_tree, unfinished_tree
 from pyro_vae.training.prepare import on_device, prepare
 from pyro_vae.training.result import Fit
 from pyro_vae.training.saved import put_values
-from pyro_vae.training.starts import fit_from_tree, unfinished_tree
 
 
 def load_fit(

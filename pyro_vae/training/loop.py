@@ -38,6 +38,7 @@ class RunPlan:
     checkpoint_every: int | None = None
     upper_bound: bool = False
     annealed: int = 0
+    validate_every: int | None = None
 
     def readable(self, bound: np.ndarray, start: int = 0, stop: int | None = None) -> np.ndarray:
         """A history, from ``start`` to ``stop``, as the stopping rule reads it."""
@@ -56,6 +57,7 @@ class Run:
     settle_steps: int = 0
     flat: bool = False
     seconds: float = 0.0
+    stopped: str = ""  # why something outside the plan has ended it
 
     @property
     def step(self) -> int:
@@ -73,6 +75,7 @@ class Run:
             "settle_steps": self.settle_steps,
             "flat": self.flat,
             "seconds": self.seconds,
+            "stopped": self.stopped,
         }
 
     def end(self, plan: RunPlan) -> int:
@@ -115,7 +118,7 @@ def _finished(run: Run, plan: RunPlan) -> bool:
         run.settle_from = run.step
         left = plan.steps - run.step
         run.settle_steps = min(max(LEAST_SETTLING, run.step // 2), left) if run.flat else left
-    return run.step >= run.end(plan)
+    return bool(run.stopped) or run.step >= run.end(plan)
 
 
 def _searched(run: Run, plan: RunPlan) -> bool:
@@ -134,8 +137,7 @@ def _to_next_mark(run: Run, plan: RunPlan) -> int:
     if run.settle_from is None:
         search = SEARCH_SHARE * plan.steps if plan.schedule.stoppable else plan.steps - int(TAIL_SHARE * plan.steps)
         marks.append(int(search) - run.step)
-    if plan.checkpoint_every:
-        marks.append(plan.checkpoint_every - run.step % plan.checkpoint_every)
+    marks.extend(every - run.step % every for every in (plan.checkpoint_every, plan.validate_every) if every)
     return max(1, min(marks))
 
 
@@ -158,6 +160,8 @@ def verdict(run: Run, plan: RunPlan) -> tuple[bool, str]:
     """Whether the bound had stopped moving, and one sentence on why the run ended."""
     if run.flat and run.settle_from is not None:
         return True, f"the bound was flat after {run.settle_from} steps; settled for {run.step - run.settle_from} more"
+    if run.stopped:
+        return True, run.stopped
     stoppable = plan.schedule.stoppable
     constant = plan.readable(run.bound(), 0 if stoppable else run.step // 2, run.settle_from if stoppable else None)
     if bool((plan.rule or Flat())(constant)):

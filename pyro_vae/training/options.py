@@ -15,6 +15,7 @@ from pyro_vae.training.loop import SEARCH_SHARE, RunPlan
 from pyro_vae.training.optimizers import StepOptimizer, optimizer_from
 from pyro_vae.training.schedules import SCHEDULES, Schedule, schedule_from
 from pyro_vae.training.stopping import StopRule, rule_from
+from pyro_vae.training.validation import EVERY, Validation
 
 STEPS = 4000
 WORTH_COMPILING = 2000  # steps, which take eagerly about as long as compiling does
@@ -42,6 +43,9 @@ class FitOptions:
     checkpoint_every: int
     resume: Path | None
     compile: bool | None
+    accumulate: int
+    validation: Validation | None
+    log: Path | None
     said: dict[str, Any]
 
     @classmethod
@@ -55,10 +59,12 @@ class FitOptions:
         compile: bool | None,
         checkpoint: Any,
         resume: Any,
+        validation: Any,
+        log: Any,
         **rest: Any,
     ) -> FitOptions:
         """Check every option; raises :class:`~pyro_vae.errors.OptionError` naming the one at fault."""
-        for name in ("steps", "epochs", "restarts", "checkpoint_every"):
+        for name in ("steps", "epochs", "restarts", "checkpoint_every", "accumulate"):
             _positive(name, rest[name], none=name in ("steps", "epochs"))
         if rest["steps"] is not None and rest["epochs"] is not None:
             raise OptionError(f"steps={rest['steps']} and epochs={rest['epochs']}: give one of them.")
@@ -76,7 +82,7 @@ class FitOptions:
                     "schedule: an optimiser of pyro.optim brings its own; leave schedule out, or use torch.optim."
                 )
             chosen = SCHEDULES["constant"]
-        said = {name: rest[name] for name in ("steps", "epochs", "clip", "average", "restarts", "seed")}
+        said = {name: rest[name] for name in ("steps", "epochs", "clip", "average", "restarts", "seed", "accumulate")}
         said |= {
             "optimizer": _word(optimizer),
             "learning_rate": learning_rate,
@@ -90,6 +96,8 @@ class FitOptions:
             checkpoint=_writable(checkpoint),
             resume=_resumed(resume, checkpoint),
             compile=compile,
+            validation=Validation.of(validation),
+            log=None if log is None else Path(log),
             said=said,
             **rest,
         )
@@ -100,8 +108,11 @@ class FitOptions:
             return steps >= WORTH_COMPILING and os.environ.get(VARIABLE) != "0"
         return self.compile
 
-    def plan(self, per_epoch: int | None, *, upper_bound: bool = False, annealed: int = 0) -> RunPlan:
+    def plan(
+        self, per_epoch: int | None, *, processes: int = 1, upper_bound: bool = False, annealed: int = 0
+    ) -> RunPlan:
         """The plan of one run, once the number of batches per epoch is known."""
+        at_once = self.accumulate * processes
         if self.epochs is not None and per_epoch is None:
             raise OptionError(
                 f"epochs={self.epochs}: only a DataLoader has epochs, one of an iterable dataset only where that has "
@@ -109,7 +120,7 @@ class FitOptions:
             )
         steps = STEPS if self.steps is None else self.steps
         if self.epochs is not None and per_epoch is not None:
-            steps = self.epochs * per_epoch
+            steps = -(-self.epochs * per_epoch // at_once)
         if annealed > SEARCH_SHARE * steps:
             warnings.warn(
                 f"annealing: beta changes for {annealed} more steps, but the fit settles after at most "
@@ -117,7 +128,10 @@ class FitOptions:
                 stacklevel=4,
             )
         every = self.checkpoint_every if self.checkpoint is not None else None
-        return RunPlan(steps, self.schedule, self.rule, self.average, every, upper_bound, annealed)
+        check = None
+        if self.validation is not None:
+            check = self.validation.every or (EVERY if per_epoch is None else -(-per_epoch // at_once))
+        return RunPlan(steps, self.schedule, self.rule, self.average, every, upper_bound, annealed, check)
 
 
 def _positive(name: str, value: Any, *, none: bool) -> None:
@@ -145,7 +159,7 @@ def _resumed(resume: Any, checkpoint: Any) -> Path | None:
         return Path(resume)
     if checkpoint is None:
         raise OptionError(
-            "resume=True: goes on from the fit's own checkpoint, so give its path: checkpoint='run.safetensors'."
+            "resume=True goes on from the fit's own checkpoint: give its path, checkpoint='run.safetensors'."
         )
     return Path(checkpoint) if is_there(Path(checkpoint)) else None
 

@@ -27,6 +27,7 @@ from pyro_vae.training.parameters import (
 )
 from pyro_vae.training.randomness import kept_randomness
 from pyro_vae.training.scales import check_scales
+from pyro_vae.training.shares import Share
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def prepare(
     *,
     init: Mapping[str, Any] | Callable | None = None,
     device: Any = None,
+    share: Share | None = None,
 ) -> Prepared:
     """Make the guide if it is a name, move everything, run the pair once with validation on and find its parameters.
 
@@ -73,7 +75,7 @@ def prepare(
     if getattr(elbo, "control", None) is None:
         _forget("estimator_control$$$")
     _move(device, model, made)
-    objective, batches = Objective(model, made, elbo), batches_from(data, device)
+    objective, batches = Objective(model, made, elbo), batches_from(data, device, share)
     seen = _look(objective, batches)
     params = seen.leaves
     if not params:

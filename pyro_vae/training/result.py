@@ -64,7 +64,9 @@ class Fit:
     same unconstrained, as copies and as the live tensors. ``bound`` is the mean of fresh draws (16 384 where
     that is cheap) with standard error ``bound_se``, in nats at full-data scale, at beta 1 and without free bits.
     ``converged`` says that the objective had stopped moving; ``reason`` why the run ended, in one sentence.
-    ``averaged`` says that the values are the mean of the run's tail. ``seconds`` covers the steps.
+    ``averaged`` says that the values are the mean of the run's tail. ``seconds`` covers the steps. ``validation``
+    ``[checks, 2]`` has the step and the bound per row (nats) of each check on validation data, last of all those of
+    the values that were kept.
     """
 
     model: Callable
@@ -85,6 +87,7 @@ class Fit:
     values: Parameters = field(default_factory=dict)
     constraints: dict[str, Any] = field(default_factory=dict)
     device: Any = None
+    validation: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
 
     def __repr__(self) -> str:
         bound = f"{'upper ' * self.upper_bound}bound {self.bound:.4f} +- {self.bound_se:.4f}"

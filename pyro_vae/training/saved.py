@@ -15,6 +15,8 @@ from pyro_vae.training.parameters import assign, copy_of
 from pyro_vae.training.prepare import Prepared
 from pyro_vae.training.randomness import random_state, restore_random_state
 from pyro_vae.training.result import Fit, History
+from pyro_vae.training.team import Team
+from pyro_vae.training.validation import Watch
 
 FORMAT = 1
 
@@ -26,6 +28,7 @@ def fit_tree(fit: Fit, settings: Mapping[str, Any] | None = None) -> dict[str, A
         "params": fit.values,
         "buffers": copy_of(fit.objective.buffers()),
         "history": torch.from_numpy(fit.history.rows()),
+        "validation": torch.from_numpy(fit.validation),
         "result": {
             "estimator": fit.objective.name,
             "num_particles": fit.num_particles,
@@ -42,8 +45,19 @@ def fit_tree(fit: Fit, settings: Mapping[str, Any] | None = None) -> dict[str, A
     }
 
 
-def run_tree(run: Run, prepared: Prepared, settings: Mapping[str, Any], starts: Mapping[str, Any]) -> dict[str, Any]:
-    """A run in progress: everything that its next step depends on. ``starts``: which start this is, which was best."""
+def run_tree(
+    run: Run,
+    prepared: Prepared,
+    settings: Mapping[str, Any],
+    starts: Mapping[str, Any],
+    watch: Watch | None = None,
+    team: Team | None = None,
+) -> dict[str, Any]:
+    """A run in progress: everything that its next step depends on. ``starts``: which start this is, which was best.
+
+    Of several processes, all have to call this together: each has a position in the data and random numbers.
+    """
+    own = {"batches": run.batches.state(), "random": random_state()}
     return {
         **_head("run", settings),
         "params": copy_of(run.state.params),
@@ -52,9 +66,9 @@ def run_tree(run: Run, prepared: Prepared, settings: Mapping[str, Any], starts: 
         "running": {
             "optimizer": run.state.optimizer.state(),
             "average": run.state.average.state(),
-            "batches": run.batches.state(),
+            "processes": (Team() if team is None else team).gather(own),
             "phase": run.phase(),
-            "random": random_state(),
+            "validation": None if watch is None else watch.tree(),
             "starts": dict(starts),
         },
     }
@@ -79,7 +93,9 @@ def put_values(tree: Mapping[str, Any], prepared: Prepared) -> None:
         assign(live, tree["buffers"])
 
 
-def resume_run(tree: Mapping[str, Any], prepared: Prepared, run: Run) -> None:
+def resume_run(
+    tree: Mapping[str, Any], prepared: Prepared, run: Run, watch: Watch | None = None, team: Team | None = None
+) -> None:
     """Put a fresh run where the saved one was, the random state last."""
     put_values(tree, prepared)
     running = tree["running"]
@@ -88,11 +104,15 @@ def resume_run(tree: Mapping[str, Any], prepared: Prepared, run: Run) -> None:
     run.settle_steps = running["phase"]["settle_steps"]
     run.flat = running["phase"]["flat"]
     run.seconds = running["phase"]["seconds"]
+    run.stopped = running["phase"]["stopped"]
     run.state.params.update(prepared.params)
     run.state.optimizer.restore(prepared.params, running["optimizer"])
     run.state.average.restore(prepared.params, running["average"])
-    run.batches.restore(running["batches"])
-    restore_random_state(running["random"])
+    if watch is not None and running["validation"] is not None:
+        watch.restore(running["validation"])
+    own = running["processes"][0 if team is None else team.rank]
+    run.batches.restore(own["batches"])
+    restore_random_state(own["random"])
 
 
 def same_settings(saved: Mapping[str, Any], now: Mapping[str, Any], path: Any) -> None:

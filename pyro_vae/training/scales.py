@@ -23,7 +23,7 @@ def check_scales(model: Callable, guide: Callable, loader: DataLoader, arguments
     ``plate(len(x))``) is left alone: nothing in it is counted twice.
     """
     rows = _dataset_size(loader)
-    present = _batch_size(arguments)
+    present = batch_size(arguments)
     if rows is None or present is None or present >= rows:
         return
     args, kwargs = arguments
@@ -61,7 +61,8 @@ def _dataset_size(loader: DataLoader) -> int | None:
         return None
 
 
-def _batch_size(arguments: Arguments) -> int | None:
+def batch_size(arguments: Arguments) -> int | None:
+    """The rows of a batch, by its first tensor; None where it has none."""
     values: list[Any] = [*arguments[0], *arguments[1].values()]
     sizes = [value.shape[0] for value in values if isinstance(value, Tensor) and value.dim() > 0]
     return sizes[0] if sizes else None

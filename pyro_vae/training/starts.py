@@ -2,65 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import warnings
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from pyro.infer.autoguide import AutoLaplaceApproximation
-
-from pyro_vae.errors import DivergedError, ModelError
+from pyro_vae.errors import DivergedError
 from pyro_vae.training import faults
 from pyro_vae.training.checkpoints import Checkpoints
 from pyro_vae.training.compiled import CompiledStepper
 from pyro_vae.training.evaluation import Bound, evaluate, keep_better
+from pyro_vae.training.fabric import Devices
+from pyro_vae.training.gradient import MeanGradient
 from pyro_vae.training.initial import move_start
+from pyro_vae.training.logs import Log
 from pyro_vae.training.loop import Run, advance, verdict
-from pyro_vae.training.objective import Objective
 from pyro_vae.training.options import FitOptions
-from pyro_vae.training.parameters import Parameters, assign, copy_of
+from pyro_vae.training.outcome import Outcome, fit_from_tree, make_fit, recent_bound
+from pyro_vae.training.parameters import assign, copy_of
 from pyro_vae.training.prepare import Prepared
-from pyro_vae.training.progress import progress_bar, smoothed
-from pyro_vae.training.result import Fit, FitInterrupted, History
-from pyro_vae.training.saved import fit_tree, history_of, put_values, resume_run, run_tree, same_settings
+from pyro_vae.training.progress import progress_bar
+from pyro_vae.training.result import Fit, FitInterrupted
+from pyro_vae.training.saved import fit_tree, put_values, resume_run, run_tree, same_settings
 from pyro_vae.training.step import EagerStepper, Fault, Stepper, StepState
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one start ended: its values (unconstrained), its bound, its history."""
-
-    values: Parameters
-    buffers: Parameters
-    bound: float
-    bound_se: float
-    averaged: bool
-    converged: bool
-    reason: str
-    seconds: float
-    rows: list[tuple[float, ...]]
-
-    def tree(self) -> dict[str, Any]:
-        """As a tree that can be written."""
-        return {**vars(self), "rows": torch.tensor(self.rows, dtype=torch.float64)}
-
-    @classmethod
-    def from_tree(cls, tree: dict[str, Any]) -> Outcome:
-        """The inverse of :meth:`tree`."""
-        return cls(**{**tree, "rows": [tuple(row) for row in tree["rows"].tolist()]})
+from pyro_vae.training.storage import write_tree
+from pyro_vae.training.validation import Watch
 
 
 class Starts:
     """The starts of one fit, one after another from one random stream: the first is the fit without restarts."""
 
-    def __init__(self, prepared: Prepared, data: Any, options: FitOptions):
+    def __init__(self, prepared: Prepared, data: Any, options: FitOptions, devices: Devices | None = None):
         self.prepared = prepared
         self.data = data
         self.options = options
+        self.devices = Devices() if devices is None else devices
+        self.team = self.devices.team
         weighting = prepared.objective.weighting
         self.plan = options.plan(
             prepared.batches.per_epoch,
+            processes=self.team.size,
             upper_bound=prepared.objective.upper_bound,
             annealed=0 if weighting is None else weighting.remaining,
         )
@@ -69,7 +51,9 @@ class Starts:
             "estimator": prepared.objective.name,
             "particles": prepared.objective.elbo.num_particles,
             "weighting": None if weighting is None else weighting.tree(),
+            "processes": self.team.size,
         }
+        self.team.share([*prepared.params.values(), *prepared.objective.buffers().values()])
         self.initial = copy_of(prepared.params)
         self.initial_buffers = copy_of(prepared.objective.buffers())
         self.best: Outcome | None = None
@@ -87,6 +71,7 @@ class Starts:
             first, resumed = starts["index"], tree
             self.best = Outcome.from_tree(starts["best"]) if starts["best"] else None
             self.initial = {name: value.to(self.initial[name].device) for name, value in starts["initial"].items()}
+        self.team.own_noise()
         failures: list[DivergedError] = []
         for index in range(first, self.options.restarts):
             try:
@@ -99,7 +84,7 @@ class Starts:
         if self.best is None:
             raise failures[0]
         result = self._leave(self.best)
-        if self.checkpoints is not None:
+        if self.checkpoints is not None and self.team.first:
             self.checkpoints.write(fit_tree(result, self.said))
         return result
 
@@ -109,34 +94,90 @@ class Starts:
 
     def _one(self, index: int, resumed: dict[str, Any] | None) -> Outcome:
         run = Run(StepState(dict(self.prepared.params), self.options.make_optimizer()), self.prepared.batches)
+        watch = self._watch()
         if resumed is not None:
-            resume_run(resumed, self.prepared, run)
+            resume_run(resumed, self.prepared, run, watch, self.team)
         elif index > 0:
             assign({name: leaf for name, leaf in self.prepared.params.items() if name in self.initial}, self.initial)
             assign(self.prepared.objective.buffers(), self.initial_buffers)
             pair = self.prepared.objective
             move_start(pair.model, pair.guide, self.prepared.params, self.prepared.constraints)
-        stepper: Stepper = EagerStepper(self.prepared.objective, self.options.clip)
-        if self.options.compiled(self.plan.steps):
-            stepper = CompiledStepper(stepper, asked=bool(self.options.compile), steps=run.step)
-        label = self.prepared.guide_name if self.options.restarts == 1 else f"{self.prepared.guide_name} {index + 1}"
-        with progress_bar(self.options.progress, label) as bar:
+            self.team.share(self.prepared.params.values())
+        alone = self.options.restarts == 1
+        label = self.prepared.guide_name if alone else f"{self.prepared.guide_name} {index + 1}"
+        progress = self.options.progress if self.team.first else False
+        with progress_bar(progress, label) as bar, closing(self._log(index, run)) as log:
 
             def between(now: Run) -> None:
                 note = "searching" if now.settle_from is None else "settling"
                 bar.show(now.rows, now.end(self.plan), note)
-                self._checkpoint(now, index)
+                self._check(now, index, watch)
+                log.write(now.rows, [] if watch is None else watch.rows)
+                self._checkpoint(now, index, watch)
 
             try:
-                fault = advance(run, stepper, self.plan, between)
+                fault = advance(run, self._stepper(run.step), self.plan, between)
                 self.prepared.params.update(run.state.params)
                 if fault is None:
-                    bound, averaged = keep_better(self.prepared.objective, self.prepared.batches, run.state)
-                    return self._outcome(run, bound, averaged, *verdict(run, self.plan))
+                    return self._ended(run, watch)
             except KeyboardInterrupt:
                 fault = Fault("interrupt")
         self.prepared.params.update(run.state.params)
         raise self._failed(run, fault)
+
+    def _stepper(self, steps: int) -> Stepper:
+        """What takes the steps, of which ``steps`` have been taken before."""
+        plain = self.options.accumulate == 1 and self.devices.plain
+        if not plain:
+            if self.options.compile:
+                warnings.warn(
+                    "compile=True: the fit runs eagerly: steps over several batches or processes, or in bfloat16, are "
+                    "not compiled.",
+                    stacklevel=6,
+                )
+            gradient = MeanGradient(self.prepared.batches, self.devices, self.options.accumulate)
+            return EagerStepper(self.prepared.objective, self.options.clip, gradient=gradient)
+        stepper = EagerStepper(self.prepared.objective, self.options.clip)
+        if self.options.compiled(self.plan.steps):
+            return CompiledStepper(stepper, asked=bool(self.options.compile), steps=steps)
+        return stepper
+
+    def _watch(self) -> Watch | None:
+        if self.options.validation is None or self.plan.validate_every is None:
+            return None
+        every = self.plan.validate_every
+        return Watch(self.options.validation, self.prepared.objective, self.team, self.prepared.device, every)
+
+    def _log(self, index: int, run: Run) -> Log:
+        if not self.team.first:
+            return Log(None)
+        folder = self.options.log
+        if folder is not None and self.options.restarts > 1:
+            folder = folder / f"start-{index + 1}"
+        return Log(folder, self.devices.loggers, run.step)
+
+    def _check(self, run: Run, index: int, watch: Watch | None) -> None:
+        """Look at the validation data, if it is time to; write the best values and stop the run, if they say so."""
+        if watch is None:
+            return
+        if watch.look(run.step, run.state.params) and watch.validation.best is not None:
+            tree = self._tree(run, index, watch)
+            if self.team.first:
+                write_tree(watch.validation.best, tree)
+        run.stopped = watch.reason_to_stop()
+
+    def _ended(self, run: Run, watch: Watch | None) -> Outcome:
+        """The run has come to its end: the better of its last, averaged and best validated values."""
+        pair, batches = self.prepared.objective, self.prepared.batches
+        bound, averaged = keep_better(pair, batches, run.state, self.team)
+        converged, reason = verdict(run, self.plan)
+        better = None if watch is None else watch.put_back(run.step, run.state.params)
+        if better is not None:
+            bound, averaged = evaluate(pair, batches, self.team), False
+            reason += f"; the values of step {better}, the best on the validation data, are kept"
+        return replace(
+            self._outcome(run, bound, averaged, converged, reason), validation=[] if watch is None else watch.rows
+        )
 
     def _outcome(self, run: Run, bound: Bound, averaged: bool, converged: bool, reason: str) -> Outcome:
         values, buffers = copy_of(self.prepared.params), copy_of(self.prepared.objective.buffers())
@@ -162,11 +203,16 @@ class Starts:
         worth = self.prepared.objective.worth
         return self.best is None or worth(outcome.bound) > worth(self.best.bound)
 
-    def _checkpoint(self, run: Run, index: int) -> None:
+    def _checkpoint(self, run: Run, index: int, watch: Watch | None) -> None:
         if self.checkpoints is not None and run.step and run.step % self.options.checkpoint_every == 0:
-            best = self.best.tree() if self.best else None
-            starts = {"index": index, "best": best, "initial": self.initial}
-            self.checkpoints.write(run_tree(run, self.prepared, self.said, starts))
+            tree = self._tree(run, index, watch)
+            if self.team.first:
+                self.checkpoints.write(tree)
+
+    def _tree(self, run: Run, index: int, watch: Watch | None) -> dict[str, Any]:
+        best = self.best.tree() if self.best else None
+        starts = {"index": index, "best": best, "initial": self.initial}
+        return run_tree(run, self.prepared, self.said, starts, watch, self.team)
 
     def _put(self, outcome: Outcome) -> None:
         assign({name: leaf for name, leaf in self.prepared.params.items() if name in outcome.values}, outcome.values)
@@ -183,77 +229,3 @@ class Starts:
     def _finished(self, tree: dict[str, Any]) -> Fit:
         put_values(tree, self.prepared)
         return fit_from_tree(self.prepared, self.data, tree)
-
-
-def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None, *, whole: bool = True) -> Fit:
-    """The fit whose values are in place. ``whole`` says that it came to its end."""
-    kept = {
-        name: getattr(outcome, name) for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")
-    }
-    result = Fit(
-        model=prepared.objective.model,
-        guide=prepared.objective.guide,
-        data=data,
-        objective=prepared.objective,
-        history=History.from_rows(outcome.rows),
-        params=prepared.values(),
-        seed=seed,
-        guide_name=prepared.guide_name,
-        leaves=dict(prepared.params),
-        values=outcome.values,
-        constraints=prepared.stored,
-        device=prepared.device,
-        **kept,
-    )
-    return with_laplace(result, prepared) if whole else result
-
-
-def unfinished_tree(tree: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint of a run in progress, read as a fit: the last smoothed bound stands for the final one."""
-    bound = history_of(tree).bound
-    last, error = recent_bound(bound)
-    result = {
-        "estimator": tree["settings"]["estimator"],
-        "num_particles": tree["settings"]["particles"],
-        "weighting": tree["settings"].get("weighting"),
-        "bound": last,
-        "bound_se": error,
-        "converged": False,
-        "reason": f"a checkpoint at step {len(bound)} of a run that did not end",
-        "averaged": False,
-        "seconds": tree["running"]["phase"]["seconds"],
-        "seed": tree["settings"]["seed"],
-    }
-    return {**tree, "result": result}
-
-
-def recent_bound(bound: np.ndarray) -> tuple[float, float]:
-    """The smoothed bound at the end of a history, and the standard error of its last 100 steps' mean."""
-    recent = bound[-100:]
-    error = float(recent.std(ddof=1) / np.sqrt(len(recent))) if len(recent) > 1 else float("nan")
-    return float(smoothed(bound)[-1]) if len(bound) else float("nan"), error
-
-
-def fit_from_tree(prepared: Prepared, data: Any, tree: dict[str, Any]) -> Fit:
-    """The fit that a saved tree describes; its values are in place already."""
-    result = tree["result"]
-    kept = {name: result[name] for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")}
-    outcome = Outcome(dict(tree["params"]), dict(tree["buffers"]), rows=history_of(tree).rows().tolist(), **kept)
-    return make_fit(prepared, data, outcome, result["seed"])
-
-
-def with_laplace(result: Fit, prepared: Prepared) -> Fit:
-    """A Laplace approximation is finished at the mode: the Gaussian with that curvature becomes the guide."""
-    if not isinstance(result.guide, AutoLaplaceApproximation):
-        return result
-    args, kwargs = prepared.batches.peek()
-    try:
-        guide = result.guide.laplace_approximation(*args, **kwargs)
-    except (torch.linalg.LinAlgError, RuntimeError) as error:
-        raise ModelError(
-            f"auto_laplace: the Hessian of the log joint at the mode is not negative definite ({error}). The mode "
-            'lies at the edge or on a ridge; use "auto_multivariate_normal".'
-        ) from error
-    objective = Objective(result.model, guide, prepared.objective.elbo)
-    bound = evaluate(objective, prepared.batches)
-    return replace(result, guide=guide, objective=objective, bound=bound.mean, bound_se=bound.error)

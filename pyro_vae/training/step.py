@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -21,6 +21,9 @@ from pyro_vae.training.batches import Arguments, Batches
 from pyro_vae.training.objective import Evaluation, Objective
 from pyro_vae.training.optimizers import StepOptimizer
 from pyro_vae.training.parameters import Parameters, assign, copy_of, seen_parameters
+
+Gradients = dict[str, Tensor | None]
+Gradient = Callable[[Objective, Arguments], tuple[Parameters, Gradients, Tensor]]
 
 
 @dataclass
@@ -91,6 +94,7 @@ class EagerStepper:
     objective: Objective
     clip: float | None = None
     first: bool = True
+    gradient: Gradient | None = None  # of one draw from the step's batch, if nothing else is asked for
 
     def advance(
         self, state: StepState, batches: Batches, plans: Sequence[StepPlan]
@@ -98,10 +102,11 @@ class EagerStepper:
         taken: list[Taken] = []
         try:
             for plan in plans:
+                epochs = batches.epochs
                 outcome = self._step(state, batches.next(), plan)
                 if isinstance(outcome, Fault):
                     return taken, outcome
-                if batches.epoch_ended:
+                for _ in range(batches.epochs - epochs):
                     state.optimizer.epoch()
                 taken.append(outcome)
         except KeyboardInterrupt:
@@ -111,13 +116,12 @@ class EagerStepper:
     def _step(self, state: StepState, arguments: Arguments, plan: StepPlan) -> Taken | Fault:
         random = torch.get_rng_state()
         try:
-            evaluation, leaves = evaluate(self.objective, arguments)
+            leaves, grads, numbers = (self.gradient or gradient_of)(self.objective, arguments)
         except ModelError as error:
             if self.first:
                 raise
             return Fault("error", arguments, random, error=error)
         state.params.update({name: leaf for name, leaf in leaves.items() if name not in state.params})
-        grads, numbers = differentiate(evaluation, leaves)
         if self.first:
             _warn_unused(grads)
             self.first = False
@@ -128,12 +132,18 @@ class EagerStepper:
             broken = tuple(name for name, grad in grads.items() if grad is not None and not _finite(grad))
             if broken:
                 return Fault("gradient", arguments, random, broken)
-            norm = _norm(grads, torch.float64).item()  # only its square was too large
+            norm = norm_of(grads, torch.float64).item()  # only its square was too large
         _keep(state)
         state.optimizer.step(state.params, _clipped(grads, norm, self.clip), plan.factor)
         if plan.averaged:
             state.average.add(state.params)
         return Taken(value, norm, state.optimizer.learning_rate, plain)
+
+
+def gradient_of(objective: Objective, arguments: Arguments) -> tuple[Parameters, Gradients, Tensor]:
+    """The leaves that one draw used, their gradients, and what :func:`differentiate` reports."""
+    evaluation, leaves = evaluate(objective, arguments)
+    return leaves, *differentiate(evaluation, leaves)
 
 
 def evaluate(objective: Objective, arguments: Arguments) -> tuple[Evaluation, Parameters]:
@@ -146,7 +156,7 @@ def evaluate(objective: Objective, arguments: Arguments) -> tuple[Evaluation, Pa
 def differentiate(evaluation: Evaluation, leaves: Parameters) -> tuple[dict[str, Tensor | None], Tensor]:
     """The gradients; and what a step reports, float64 ``[3]``: bound, the gradient's norm, plain ELBO."""
     grads = _gradients(evaluation.loss, leaves)
-    numbers = (evaluation.bound, _norm(grads), evaluation.elbo)
+    numbers = (evaluation.bound, norm_of(grads), evaluation.elbo)
     return grads, torch.stack([number.double() for number in numbers])
 
 
@@ -170,7 +180,8 @@ def _warn_unused(grads: dict[str, Tensor | None]) -> None:
         )
 
 
-def _norm(grads: dict[str, Tensor | None], dtype: torch.dtype | None = None) -> Tensor:
+def norm_of(grads: Gradients, dtype: torch.dtype | None = None) -> Tensor:
+    """The norm of all gradients together, in float64."""
     there: list[Tensor] = [grad if dtype is None else grad.to(dtype) for grad in grads.values() if grad is not None]
     return torch.stack([norm.double() for norm in torch._foreach_norm(there)]).norm()
 

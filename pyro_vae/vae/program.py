@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from pyro_vae.compiling.writing import being_written
 from pyro_vae.errors import DataError, ModelError, OptionError
+from pyro_vae.nets.modes import evaluating
 from pyro_vae.nets.rows import check_positive
 from pyro_vae.particles.calls import call_arguments
 from pyro_vae.vae.evidence import LogEvidence, log_evidence
@@ -222,14 +223,8 @@ class VAE(nn.Module):
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
         """Without gradients, and without what is only for training (dropout)."""
-        training = {module: module.training for module in self.modules()}
-        try:
-            self.eval()
-            with torch.no_grad():
-                yield
-        finally:
-            for module, state in training.items():
-                module.training = state
+        with evaluating(self), torch.no_grad():
+            yield
 
 
 def _check_prior(prior: Prior, latent: Latent) -> None:
