@@ -69,17 +69,18 @@ def test_categorical_vae_finds_the_prototypes_and_its_summed_bound_is_below_the_
 
 
 def test_gaussian_mixture_vaes_closed_form_is_what_many_importance_weights_come_to() -> None:
-    """20 rows, 20 000 weights each, at parameters not trained; 4.5 standard errors and 0.01 for their bias."""
+    """20 rows, 20 000 weights each, at parameters not trained; 4.5 standard errors and 0.003 for their bias."""
     program = module("gaussian_mixture_vae")
     torch.manual_seed(1)
     vae, x = program.build(), program.rows(20, seed=3)[0] / 3
     with torch.no_grad():  # the components start with equal shares and scales of one
         for parameter in (vae.learned_prior.raw_scale, vae.learned_prior.logits):
             parameter.copy_(torch.randn(parameter.shape))
+        vae.decoder.layers[0].weight.mul_(2)
     found = vae.log_evidence(x, K=20_000)
     with torch.no_grad():
         exact = program.exact(vae).log_prob(x).mean().item()
-    assert abs(found.value - exact) < 4.5 * found.standard_error + 0.01
+    assert abs(found.value - exact) < 4.5 * found.standard_error + 0.003
 
 
 @pytest.mark.slow
