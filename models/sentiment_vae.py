@@ -166,7 +166,7 @@ class SentimentVAE(pv.VAE):
 
     def predict(self, x: Tensor) -> Tensor:
         """q(y | w), ``[N, 2]``: the probabilities of blame and of praise."""
-        self._look_at(x)
+        self.look_at(x)
         with self._evaluating():
             return self.classifier(self._bag(x)).softmax(-1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -79,6 +80,10 @@ class CompiledStepper:
             fetched = self.fetcher.fetch(batches, min(len(plans), max(1, until)))
         except KeyboardInterrupt:
             return [], Fault("interrupt")
+        look: Any = getattr(getattr(self.eager.objective.model, "__self__", None), "look_at", None)
+        if look is not None:  # compiled steps run no line of the model
+            for args, kwargs in (one.arguments for one in fetched):
+                look(*args, **kwargs)
         for run in runs(fetched):
             while run:
                 more, fault = self._one_layout(state, run, plans[len(taken) :][: len(run)])

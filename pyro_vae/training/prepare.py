@@ -10,6 +10,7 @@ from typing import Any
 import pyro
 import torch
 from torch.distributions.constraints import Constraint
+from torch.utils.data import IterableDataset
 
 from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import ModelError, OptionError
@@ -28,6 +29,8 @@ from pyro_vae.training.parameters import (
 from pyro_vae.training.randomness import kept_randomness
 from pyro_vae.training.scales import check_scales
 from pyro_vae.training.shares import Share
+
+_LOOKED_AT = 100_000  # rows that are looked at before a fit, at most
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,25 @@ def prepare(
             'automatic guide such as "auto_normal".'
         )
     if isinstance(batches, Minibatches):
+        _check_rows(model, batches)
         check_scales(model, made, batches.loader, batches.peek())
     if not isinstance(guide, str):
         set_initial(made, params, seen.constraints, init)
     name = guide if isinstance(guide, str) else getattr(guide, "__name__", type(guide).__name__)
     return Prepared(objective, batches, params, seen.constraints, name, device)
+
+
+def _check_rows(model: Callable, batches: Minibatches) -> None:
+    """Let a model that can look at data (``check_data``) see all rows before training, where they are not too many."""
+    check = getattr(getattr(model, "__self__", None), "check_data", None)
+    loader = batches.loader
+    if check is None or isinstance(loader.dataset, IterableDataset) or len(loader.dataset) > _LOOKED_AT:  # pyright: ignore
+        return
+    own = loader.generator.get_state() if loader.generator is not None else None
+    with kept_randomness():
+        check(loader)
+    if own is not None:
+        loader.generator.set_state(own)
 
 
 def _look(objective: Objective, batches: WholeData | Minibatches) -> Seen:

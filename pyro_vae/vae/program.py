@@ -108,7 +108,7 @@ class VAE(nn.Module):
 
     def _rows(self, x: Tensor) -> Any:
         """The plate of the rows, after a look at them; the parameters are made known to Pyro."""
-        self._look_at(x)
+        self.look_at(x)
         register(self.name, self)
         if self.size is None or self.size == len(x):
             return pyro.plate("data", len(x))
@@ -151,7 +151,7 @@ class VAE(nn.Module):
 
     def reconstruct(self, x: Tensor, *, noise: bool = False) -> Tensor:
         """What the model makes of the code of each row, ``[N, *event_shape]``: p(x | z) at the centre of q(z | x)."""
-        self._look_at(x)
+        self.look_at(x)
         with self._evaluating():
             return self._shown(self.decode(self.latent.centre(self.encode(x))), noise)
 
@@ -162,8 +162,8 @@ class VAE(nn.Module):
         :class:`~pyro_vae.errors.OptionError` for discrete latents, between which there is no way.
         """
         check_positive(steps=steps)
-        self._look_at(x0)
-        self._look_at(x1)
+        self.look_at(x0)
+        self.look_at(x1)
         with self._evaluating():
             q0, q1 = self.encode(x0), self.encode(x1)
             if q0.support.is_discrete:
@@ -179,7 +179,7 @@ class VAE(nn.Module):
 
         Source: Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", ICLR 2016.
         """
-        self._look_at(x)
+        self.look_at(x)
         with self._evaluating():
             return log_evidence(self, x, K)
 
@@ -201,7 +201,11 @@ class VAE(nn.Module):
             self.likelihood.check(x, first_row)
             first_row += len(x)
 
-    def _look_at(self, x: Tensor) -> None:
+    def look_at(self, x: Tensor, *_: Any, **__: Any) -> None:
+        """Look at a batch, called with what the model is: model and guide do, and a fit where it runs neither.
+
+        Raises :class:`~pyro_vae.errors.DataError` naming the row that cannot be used.
+        """
         if being_written():  # a step that is compiled runs on a batch that was looked at
             return
         if self._checked is not None and self._checked[0]() is x and self._checked[1] == x._version:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from pyro.infer import SVI
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import pyro_vae as pv
+from pyro_vae.compiling import building
 from pyro_vae.errors import DataError, ModelError, OptionError
 from pyro_vae.nets import MLP
 from pyro_vae.vae import VAE, latents, likelihoods, priors
@@ -250,11 +251,21 @@ def test_bad_rows_are_named_before_training_starts() -> None:
     assert all(torch.equal(value, before[key]) for key, value in vae.state_dict().items())
 
 
-def test_bad_rows_of_a_later_batch_are_named_when_it_comes() -> None:
-    bad = UNIT.clone()
-    bad[3, 0] = -1.0
-    with pytest.raises(DataError, match=r"row 1, entry \[0\].*got -1"):
-        fitted(small_vae(size=4), DataLoader(bad, batch_size=2), steps=4)
+def test_bad_rows_of_a_later_batch_are_named_before_training_or_in_a_stream_when_they_come(monkeypatch) -> None:
+    bad = UNIT.repeat(6, 1)
+    bad[19, 0] = -1.0
+    with pytest.raises(DataError, match=r"row 19, entry \[0\].*got -1"):
+        fitted(small_vae(size=len(bad)), DataLoader(bad, batch_size=2), steps=4)
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(bad)
+
+    monkeypatch.setenv("PYRO_VAE_CACHE", "")
+    monkeypatch.setattr(building, "inductor", lambda graph, inputs, **_: lambda arguments: graph(*arguments))
+    for compile in (False, True):  # a compiled step runs no line of the model
+        with pytest.raises(DataError, match=r"row 1, entry \[0\].*got -1"):
+            fitted(small_vae(size=len(bad)), DataLoader(Stream(), batch_size=2), steps=30, compile=compile)
 
 
 def test_rows_are_looked_at_again_when_they_were_changed() -> None:
