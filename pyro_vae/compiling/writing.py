@@ -6,6 +6,7 @@ autograd around them.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -66,6 +67,11 @@ def without_writes(function: Callable, inputs: Sequence[Tensor]) -> fx.GraphModu
 def being_written() -> bool:
     """True inside of :func:`write_down`: values cannot be asked for then."""
     return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+
+
+def copied(graph: fx.GraphModule) -> fx.GraphModule:
+    """The same operations to work on, with the same constants."""
+    return fx.GraphModule(graph, copy.deepcopy(graph.graph))
 
 
 def written_elsewhere(graph: fx.GraphModule, first: int, stop: int) -> str:

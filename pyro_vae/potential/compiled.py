@@ -6,7 +6,6 @@ TorchScript runs them. Called by ``density``; knows nothing of Pyro.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pyro_vae.compiling.building import build
 from pyro_vae.compiling.constants import constants_as_inputs, fold_constants
 from pyro_vae.compiling.decompositions import decompose
 from pyro_vae.compiling.tape import Pool, Tape
-from pyro_vae.compiling.writing import first_line, is_random, without_writes, write_down, written_elsewhere
+from pyro_vae.compiling.writing import copied, first_line, is_random, without_writes, write_down, written_elsewhere
 from pyro_vae.errors import ModelError
 
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -133,7 +132,7 @@ class _Inductor:
     """The pair in place: machine code that reads x and writes the value and the gradient, each a tensor of its own."""
 
     def __init__(self, graph: fx.GraphModule, start: Tensor):
-        self.graph = copy.deepcopy(graph)
+        self.graph = copied(graph)
         decompose(self.graph)
         self.constants = constants_as_inputs(self.graph)
         self.start = start

@@ -6,7 +6,6 @@ same numbers.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from pyro_vae.compiling.writing import is_random
+from pyro_vae.compiling.writing import copied, is_random
 from pyro_vae.training.flat import Flat
 from pyro_vae.training.randomness import kept_randomness
 
@@ -118,7 +117,7 @@ class Noise:
 def all_liftable(graph: fx.GraphModule) -> bool:
     """True if every random operation of ``graph`` can be lifted; draws of Gamma, Dirichlet, Poisson cannot."""
     try:
-        lift_noise(copy.deepcopy(graph))
+        lift_noise(copied(graph))
     except UnliftableError:
         return False
     return True
