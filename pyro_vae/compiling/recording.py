@@ -211,7 +211,7 @@ class _Recorder(TorchDispatchMode):
         offsets: dict[int, int] = {}
         total = 0
         for buffer, (begin, end) in used.items():
-            size = -(-_bytes(self.buffers[buffer - len(self.inputs)]) // ALIGNMENT) * ALIGNMENT
+            size = self._size(buffer)
             taken = sorted(
                 (offsets[other], offsets[other] + self._size(other))
                 for other in offsets
@@ -227,6 +227,7 @@ class _Recorder(TorchDispatchMode):
         return offsets, total
 
     def _size(self, buffer: int) -> int:
+        """Bytes that a buffer of the code's own takes up."""
         return -(-_bytes(self.buffers[buffer - len(self.inputs)]) // ALIGNMENT) * ALIGNMENT
 
 
