@@ -11,6 +11,7 @@ import pytest
 
 import pyro_vae
 from pyro_vae import cli
+from pyro_vae.commands import COMMANDS
 
 HEAD = """import pyro, torch
 import pyro.distributions as dist
@@ -203,21 +204,21 @@ def test_version_and_help(capsys: pytest.CaptureFixture) -> None:
         assert expected in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [[], ["compare"], ["fit"], ["nuts"], ["list"], ["new"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_fits_80_columns(command: list[str], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):
         cli.main([*command, "--help"])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
-def test_help_answers_in_half_a_second() -> None:
-    """The best of three, in a fresh interpreter: about .05 s alone on a machine."""
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "pyro_vae.cli", "--help"], check=True, capture_output=True, timeout=60)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.5
+def test_help_imports_nothing_heavy() -> None:
+    """In a fresh interpreter: what makes ``--help`` answer at once."""
+    looked = (
+        "import sys; from pyro_vae.cli import parser; parser().format_help(); "
+        "print(sorted({'torch', 'pyro', 'numpy', 'xarray', 'rich', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", looked], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"
 
 
 def test_list_leaves_without_an_error_when_its_reader_does() -> None:

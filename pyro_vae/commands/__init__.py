@@ -1,3 +1,8 @@
-"""What each command of ``pyro-vae`` does: a module each, with ``run(arguments) -> exit code``. Called by ``cli``."""
+"""The commands of ``pyro-vae``: a module each, called by ``cli``.
 
+A command's module has ``HELP`` (what it does, in a line), maybe ``MORE`` (a sentence for its own ``--help``),
+``add_arguments(parser)`` and ``run(arguments) -> exit code``. It imports nothing heavy before it runs.
+"""
+
+COMMANDS = ("compare", "fit", "nuts", "list", "new")  # in the order of --help
 WRONG, INTERRUPTED = 2, 130  # exit codes: an error that a person can mend; Ctrl-C

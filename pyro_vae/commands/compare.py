@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyro_vae.commands import arguments as shared
 from pyro_vae.commands.alongside import nuts_alongside
 from pyro_vae.commands.speaking import say, saying
 
@@ -14,6 +15,30 @@ if TYPE_CHECKING:
     from pyro_vae.studies import Comparison, ComparisonInterrupted
 
 WORST_LAST = ("trusted", "reweight", "untrusted", "none")
+
+
+HELP = "fit guides, sample with NUTS, and judge each guide"
+MORE = "Prints the verdicts and writes a folder: report.html, figures, draws (netCDF), summary.csv."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``compare`` takes."""
+    shared.program(parser)
+    shared.fitting(parser, several=True)
+    shared.sampling(parser)
+    parser.add_argument(
+        "--baseline",
+        metavar="WHAT",
+        help="nuts; reference (the program's exact draws, the default where it has them); or a netCDF file of draws",
+    )
+    parser.add_argument("--guide-draws", type=shared.count, default=10_000, metavar="N", help="draws per guide (10000)")
+    parser.add_argument("--out", metavar="DIR", help="the folder for the report (NAME-report)")
+    parser.add_argument(
+        "--fail-on",
+        choices=WORST_LAST[1:],
+        help="exit with 1 if a verdict is this or worse: trusted, reweight, untrusted, none",
+    )
+    shared.running(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyro_vae.commands import arguments as shared
 from pyro_vae.commands.files import check_file
 from pyro_vae.commands.speaking import say, saying
 from pyro_vae.commands.tables import print_parameters
@@ -14,6 +15,25 @@ from pyro_vae.commands.tables import print_parameters
 if TYPE_CHECKING:
     from pyro_vae.catalogue import Program
     from pyro_vae.training import Fit
+
+
+HELP = "fit one guide and show its posterior"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``fit`` takes."""
+    shared.program(parser)
+    shared.fitting(parser, several=False)
+    weighting = parser.add_argument_group("weights on the latents' terms, while fitting")
+    weighting.add_argument("--beta", type=float, metavar="B", help="times their KL (1)")
+    weighting.add_argument("--annealing", type=shared.count, metavar="N", help="bring beta up from 0 over N steps")
+    weighting.add_argument("--free-bits", type=float, metavar="R", help="nats per latent below which its KL is free")
+    parser.add_argument(
+        "--draws", type=shared.count, default=4000, metavar="N", help="draws of the fitted guide (4000)"
+    )
+    parser.add_argument("--out", metavar="FILE.nc", help="write the draws to this netCDF file")
+    parser.add_argument("--save", metavar="FILE", help="write the fit to this file (safetensors), for pv.load_fit")
+    shared.running(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,12 @@ import argparse
 from pyro_vae.catalogue import catalogue, catalogue_folder
 from pyro_vae.commands.speaking import say
 
+HELP = "show the model programs that come along"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``list`` takes nothing."""
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every program's name and what it is about."""

@@ -11,6 +11,14 @@ from pyro_vae.errors import OutputError
 TEMPLATE = Path(__file__).with_name("new_program.txt")
 
 
+HELP = "write a commented model program to start from"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``new`` takes."""
+    parser.add_argument("file", metavar="FILE.py", help="the file to write; one that is there is not overwritten")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Write the template; a file that is there is left alone."""
     path = Path(arguments.file).expanduser()

@@ -5,9 +5,21 @@ from __future__ import annotations
 import argparse
 
 from pyro_vae.commands import INTERRUPTED
+from pyro_vae.commands import arguments as shared
 from pyro_vae.commands.files import check_file
 from pyro_vae.commands.speaking import say, saying
 from pyro_vae.commands.tables import print_parameters
+
+HELP = "sample with NUTS and show the posterior"
+MORE = "What --out writes can be the --baseline of compare."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``nuts`` takes."""
+    shared.program(parser)
+    shared.sampling(parser)
+    parser.add_argument("--out", metavar="FILE.nc", help="write the draws to this netCDF file")
+    shared.running(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
 MOST_ROWS = 40
@@ -14,6 +13,7 @@ MOST_ROWS = 40
 
 def print_parameters(tree: xr.DataTree, *, chains: bool) -> None:
     """Mean, sd and quantiles of every scalar parameter, 80 columns wide; with ``chains`` its ESS and R-hat too."""
+    import numpy as np
     from rich.console import Console
     from rich.table import Table
 
@@ -34,6 +34,7 @@ def print_parameters(tree: xr.DataTree, *, chains: bool) -> None:
 
 
 def _mixing(draws: np.ndarray) -> tuple[str, str]:
+    import numpy as np
     from arviz_stats.base import array_stats
 
     with np.errstate(divide="ignore", invalid="ignore"):

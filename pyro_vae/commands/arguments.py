@@ -1,0 +1,61 @@
+"""Arguments that several commands take, under the same names everywhere."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def program(command: argparse.ArgumentParser) -> None:
+    """The model program."""
+    command.add_argument(
+        "program", metavar="NAME|FILE.py[:model]", help="a program of the catalogue, or a file of yours"
+    )
+
+
+def fitting(command: argparse.ArgumentParser, *, several: bool) -> None:
+    """How guides are fitted; ``several`` guides and estimators, or one."""
+    group = command.add_argument_group("fitting")
+    default = "the program's own, else auto_normal,auto_multivariate_normal" if several else "auto_normal"
+    group.add_argument(
+        "--guide",
+        metavar="A,B,..." if several else "A",
+        help=f"autoguides' names, or names of the program's own guides ({default})",
+    )
+    estimators = "reparameterized, analytic-kl, score-function, ..."
+    if several:
+        estimators += "; several, with commas between them, are compared: each fits the guide from the same start"
+    group.add_argument("--estimator", metavar="A,B,..." if several else "NAME", help=estimators)
+    group.add_argument("--particles", type=count, metavar="K", help="draws per step (16)")
+    group.add_argument("--steps", type=count, metavar="N", help="the most steps to take (4000)")
+    group.add_argument("--learning-rate", type=float, metavar="R", help="of Adam (0.05)")
+    group.add_argument("--restarts", type=count, metavar="N", help="fit from N starts, keep the best (1)")
+
+
+def sampling(command: argparse.ArgumentParser) -> None:
+    """How NUTS is run."""
+    group = command.add_argument_group("sampling")
+    group.add_argument("--engine", choices=("nutpie", "pyro"), default="nutpie", help="of NUTS (nutpie)")
+    group.add_argument("--chains", type=count, default=4, metavar="N", help="from starts that lie apart (4)")
+    group.add_argument("--draws", type=count, default=1000, metavar="N", help="of each chain (1000)")
+    group.add_argument("--warmup", type=count, default=1000, metavar="N", help="steps before them (1000)")
+    group.add_argument("--target-accept", type=float, default=0.8, metavar="P", help="acceptance to aim at (0.8)")
+
+
+def running(command: argparse.ArgumentParser) -> None:
+    """The seed, and silence."""
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="the same seed gives the same result (0)")
+    command.add_argument("--quiet", action="store_true", help="no progress, only the result")
+
+
+def count(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
+    return int(text)
