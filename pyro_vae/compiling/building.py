@@ -18,11 +18,12 @@ from typing import Any
 from torch import Tensor, fx
 
 from pyro_vae.compiling import cache as kept
+from pyro_vae.compiling.beside import NOTHING, Beside, Steps
 from pyro_vae.compiling.driver import build as build_loop
 from pyro_vae.compiling.driver import source
 from pyro_vae.compiling.machine import inductor
 from pyro_vae.compiling.recording import Recording, UnrecordableError, record
-from pyro_vae.compiling.tape import Rows, Tape
+from pyro_vae.compiling.tape import Tape
 
 Write = Callable[[Sequence[Tensor]], fx.GraphModule]
 
@@ -38,25 +39,12 @@ class Built:
     loop: Path = Path()
     compiled: Callable[[list[Tensor]], Sequence] | None = None
 
-    def on(self, inputs: Sequence[Tensor], into: Rows = (), outof: Rows = ()) -> Callable[[int, int], None]:
-        """A function of two numbers of rows, ``first`` and ``stop``, that takes the steps between on these tensors.
-
-        Before each step its rows of ``into`` are copied into their inputs, after it those of ``outof`` out of theirs
-        (see :class:`~pyro_vae.compiling.tape.Tape`).
-        """
+    def on(self, inputs: Sequence[Tensor], beside: Beside = NOTHING) -> Steps:
+        """A function of two numbers, ``first`` and ``stop``, that takes the steps between on these tensors."""
         if self.recording is not None:
-            return Tape(self.recording, self.loop, inputs, into, outof).play
-
-        def one_by_one(first: int, stop: int) -> None:
-            assert self.compiled is not None
-            for step in range(first, stop):
-                for fixed, rows in into:
-                    fixed.copy_(rows[step])
-                self.compiled(list(inputs))
-                for fixed, rows in outof:
-                    rows[step] = fixed
-
-        return one_by_one
+            return Tape(self.recording, self.loop, inputs, beside).play
+        assert self.compiled is not None
+        return beside.around(self.compiled, inputs)
 
 
 def build(write: Write, inputs: Sequence[Tensor], *, text: tuple[fx.GraphModule, str], **options: Any) -> Built:

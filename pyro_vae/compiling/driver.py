@@ -19,6 +19,15 @@ _HEAD = """\
 #include <exception>
 
 struct Row { char* fixed; char* moving; int64_t bytes; int64_t out; };
+struct Copy { char* to; const char* from; int64_t bytes; };
+struct Mean { char* mean; const char* value; int64_t count; int64_t size; };
+struct Beside {
+  const Row* rows; int64_t n_rows;
+  const Copy* given; int64_t n_given;
+  const Mean* means; int64_t n_means;
+  const double* weights;
+  const Copy* kept; int64_t n_kept;
+};
 struct Slot { std::atomic<int64_t> busy; char** b; void** f; void** t; };
 struct Pool { int64_t size; Slot* slots; };
 
@@ -31,16 +40,42 @@ _TAIL = """\
   return 0;
 }
 
-extern "C" int64_t play(int64_t step, int64_t stop, char** b, void** f, void** t, const Row* rows, int64_t n_rows,
-                        char* message, int64_t room) {
+template <class T> static void move(T* __restrict mean, const T* __restrict value, int64_t count, T weight) {
+  if (weight < T(.5))
+    for (int64_t i = 0; i < count; ++i) mean[i] += weight * (value[i] - mean[i]);
+  else
+    for (int64_t i = 0; i < count; ++i) mean[i] = value[i] - (value[i] - mean[i]) * (1 - weight);
+}
+
+static void average(const Mean& one, double weight) {
+  if (one.size == 4) move((float*)one.mean, (const float*)one.value, one.count, (float)weight);
+  else move((double*)one.mean, (const double*)one.value, one.count, weight);
+}
+
+static void copy_rows(const Beside& beside, int64_t step, int64_t out) {
+  for (int64_t i = 0; i < beside.n_rows; ++i) {
+    const Row& row = beside.rows[i];
+    char* moving = row.moving + step * row.bytes;
+    if (row.out == out) std::memcpy(out ? moving : row.fixed, out ? row.fixed : moving, row.bytes);
+  }
+}
+
+extern "C" int64_t play(int64_t first, int64_t stop, char** b, void** f, void** t, const Beside* beside,
+                        const char* const* origins, char* message, int64_t room) {
   message[0] = 0;
+  int64_t step = first;
   try {
     for (; step < stop; ++step) {
-      for (int64_t r = 0; r < n_rows; ++r)
-        if (!rows[r].out) std::memcpy(rows[r].fixed, rows[r].moving + step * rows[r].bytes, rows[r].bytes);
+      copy_rows(*beside, step, 0);
+      for (int64_t i = 0; i < beside->n_given; ++i)
+        std::memcpy(beside->given[i].to, *origins++, beside->given[i].bytes);
+      if (step == stop - 1)
+        for (int64_t i = 0; i < beside->n_kept; ++i)
+          std::memcpy(beside->kept[i].to, beside->kept[i].from, beside->kept[i].bytes);
       if (once(b, f, t)) return step + 1;
-      for (int64_t r = 0; r < n_rows; ++r)
-        if (rows[r].out) std::memcpy(rows[r].moving + step * rows[r].bytes, rows[r].fixed, rows[r].bytes);
+      copy_rows(*beside, step, 1);
+      if (beside->weights && beside->weights[step] != 0)
+        for (int64_t i = 0; i < beside->n_means; ++i) average(beside->means[i], beside->weights[step]);
     }
   } catch (const std::exception& error) {
     std::strncpy(message, error.what(), room - 1);
@@ -126,7 +161,7 @@ def build(code: str, folder: Path) -> Path:
     text, library = folder / "loop.cpp", folder / "loop.so"
     text.write_text(code)
     # No fast mathematics here: whether a number is finite must be asked as it is written.
-    command = [get_cpp_compiler(), "-O1", "-std=c++17", "-shared", "-fPIC", "-o", str(library), str(text)]
+    command = [get_cpp_compiler(), "-O2", "-std=c++17", "-shared", "-fPIC", "-o", str(library), str(text)]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyro_vae.compiling.beside import NOTHING, Beside, Given
 from pyro_vae.compiling.driver import library_names
 from pyro_vae.compiling.recording import ALIGNMENT, LibraryCall, Recording, View
 
-Rows = Sequence[tuple[Tensor, Tensor]]  # a tensor, and those whose rows it takes on or gives away
 _ROOM = 400  # bytes for what an error says
 
 
@@ -31,6 +31,33 @@ class _Row(ctypes.Structure):
     )
 
 
+class _Copy(ctypes.Structure):
+    _fields_ = (("to", ctypes.c_void_p), ("origin", ctypes.c_void_p), ("bytes", ctypes.c_int64))
+
+
+class _Mean(ctypes.Structure):
+    _fields_ = (
+        ("mean", ctypes.c_void_p),
+        ("value", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("size", ctypes.c_int64),
+    )
+
+
+class _Beside(ctypes.Structure):
+    _fields_ = (
+        ("rows", ctypes.POINTER(_Row)),
+        ("n_rows", ctypes.c_int64),
+        ("given", ctypes.POINTER(_Copy)),
+        ("n_given", ctypes.c_int64),
+        ("means", ctypes.POINTER(_Mean)),
+        ("n_means", ctypes.c_int64),
+        ("weights", ctypes.c_void_p),
+        ("kept", ctypes.POINTER(_Copy)),
+        ("n_kept", ctypes.c_int64),
+    )
+
+
 class _Slot(ctypes.Structure):
     _fields_ = (("busy", ctypes.c_int64), ("b", ctypes.c_void_p), ("f", ctypes.c_void_p), ("t", ctypes.c_void_p))
 
@@ -42,11 +69,10 @@ class _Pool(ctypes.Structure):
 class Tape:
     """A recording on ``inputs``, tensors of the shapes and strides that it was made with, which it reads and changes.
 
-    ``into`` are pairs of an input and a tensor ``[steps, *shape]`` whose next row is copied into it before each step;
-    ``outof`` the same for rows that are copied out after each step. All of it must stay where it is; the tape keeps it.
+    All that it works on must stay where it is; the tape keeps it.
     """
 
-    def __init__(self, recording: Recording, loop: Path, inputs: Sequence[Tensor], into: Rows = (), outof: Rows = ()):
+    def __init__(self, recording: Recording, loop: Path, inputs: Sequence[Tensor], beside: Beside = NOTHING):
         scratch = torch.empty(recording.scratch + ALIGNMENT, dtype=torch.uint8)
         buffers = [*inputs, scratch[-scratch.data_ptr() % ALIGNMENT :]]
         libraries = [ctypes.CDLL(str(path)) for path in recording.libraries]
@@ -58,23 +84,25 @@ class Tape:
         weakref.finalize(self, _forget, handles)
         self.loop = ctypes.CDLL(str(loop))
         self.loop.play.restype = ctypes.c_int64
-        rows = [(fixed, moving, 0) for fixed, moving in into] + [(fixed, moving, 1) for fixed, moving in outof]
         self.tables = (
             _pointers([buffer.data_ptr() for buffer in buffers]),
             _pointers(functions),
             _pointers(handles),
         )
-        self._rows = ((_Row * len(rows))(*(_row(*row) for row in rows)), ctypes.c_int64(len(rows)))
+        self._work, self._beside = beside, _beside(beside)
         self._message = ctypes.create_string_buffer(_ROOM)
-        self._kept = (buffers, rows, libraries)
+        self._kept = (buffers, libraries)
 
-    def play(self, first: int, stop: int) -> None:
-        """Play the steps of rows ``first`` to ``stop``, exclusive.
+    def play(self, first: int, stop: int, given: Given = ()) -> None:
+        """Play the steps of rows ``first`` to ``stop``, exclusive, on what is ``given`` to each.
 
         Raises :class:`PlayError`; what the steps before it changed is then changed.
         """
+        values = self._work.checked(given, stop - first)
+        origins = _pointers([value.data_ptr() for step in values for value in step])
         between = (ctypes.c_int64(first), ctypes.c_int64(stop))
-        failed = self.loop.play(*between, *self.tables, *self._rows, self._message, ctypes.c_int64(_ROOM))
+        said = (self._message, ctypes.c_int64(_ROOM))
+        failed = self.loop.play(*between, *self.tables, ctypes.byref(self._beside), origins, *said)
         if failed:
             said = self._message.value.decode(errors="replace") or "no more is known"
             raise PlayError(f"compiled code failed at step {failed - 1} of a block: {said}")
@@ -106,6 +134,26 @@ def _address(function: Any) -> int:
 
 def _pointers(addresses: Sequence[int]) -> Any:
     return (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
+
+
+def _beside(beside: Beside) -> _Beside:
+    """What ``play`` reads of it; ctypes keeps the arrays alive."""
+    rows = [_row(*pair, 0) for pair in beside.into] + [_row(*pair, 1) for pair in beside.outof]
+    given = [_Copy(fixed.data_ptr(), 0, fixed.nbytes) for fixed in beside.given]
+    means = [_Mean(one.data_ptr(), value.data_ptr(), one.numel(), one.element_size()) for one, value in beside.means]
+    kept = [_Copy(copy.data_ptr(), value.data_ptr(), copy.nbytes) for copy, value in beside.kept]
+    weights = beside.weights.data_ptr() if beside.weights is not None else 0
+    return _Beside(
+        (_Row * len(rows))(*rows),
+        len(rows),
+        (_Copy * len(given))(*given),
+        len(given),
+        (_Mean * len(means))(*means),
+        len(means),
+        weights,
+        (_Copy * len(kept))(*kept),
+        len(kept),
+    )
 
 
 def _row(fixed: Tensor, moving: Tensor, out: int) -> _Row:

@@ -66,7 +66,7 @@ def _fastest(eager: TensorPair, points: Sequence[np.ndarray], tolerance: float) 
     if random:
         return Gradient(plain, "eager", f"the model draws random numbers beyond its sample sites ({random[0]})")
     fold_constants(graph)
-    backends = {"inductor": _inductor, "torchscript": _torchscript}
+    backends = {"inductor": _Inductor, "torchscript": _torchscript}
     if len(graph.graph.nodes) > _LARGE:
         del backends["inductor"]
         reasons.append(f"the model is {len(graph.graph.nodes)} operations long, which would take minutes to compile")
@@ -171,9 +171,6 @@ class _Inductor:
         if changed:
             raise ValueError(f"{changed} writes in place")
         return graph
-
-
-_inductor = _Inductor
 
 
 def _torchscript(graph: fx.GraphModule, start: Tensor) -> TensorPair:

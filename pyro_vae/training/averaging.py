@@ -25,25 +25,26 @@ class TailAverage:
     """
 
     def __init__(self) -> None:
-        self.values: dict[str, Tensor] = {}
+        self.values: Mapping[str, Tensor] = {}
         self.counts: dict[str, int] = {}
 
     @torch.no_grad()
     def add(self, params: Mapping[str, Tensor]) -> None:
         """Take one more iterate into the mean."""
+        values = self.values = dict(self.values)
         for name, leaf in params.items():
-            if name not in self.values:
-                self.values[name], self.counts[name] = leaf.detach().clone(), 1
+            if name not in values:
+                values[name], self.counts[name] = leaf.detach().clone(), 1
             else:
                 self.counts[name] += 1
-                self.values[name].lerp_(leaf.detach(), 1 / self.counts[name])
+                values[name].lerp_(leaf.detach(), 1 / self.counts[name])
 
     def __bool__(self) -> bool:
         return bool(self.values)
 
     def state(self) -> dict[str, Any]:
         """The mean so far, as a tree."""
-        return {"values": self.values, "counts": self.counts}
+        return {"values": dict(self.values), "counts": self.counts}
 
     def restore(self, params: Mapping[str, Tensor], state: dict[str, Any]) -> None:
         """Go on from a :meth:`state`."""

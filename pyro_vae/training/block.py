@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, fx
 
+from pyro_vae.compiling.beside import Beside
 from pyro_vae.compiling.building import build
 from pyro_vae.compiling.writing import without_writes, written_elsewhere
 from pyro_vae.training.flat import Flat
@@ -23,8 +26,8 @@ _ALONE = 2048  # elements from which a tensor of the state is not packed togethe
 class Block:
     """Up to ``capacity`` steps on a copy of the state: ``load`` the state, ``run``, ``store`` it back, or leave it.
 
-    What changes with the steps lies in tensors: learning-rate factors, noise, minibatches. The tail average is taken
-    between the steps, and the parameters before the last one are kept.
+    What changes with the steps lies in tensors: learning-rate factors, noise, minibatches, weights in the tail average.
+    The average is taken between the steps, and the parameters before the last one are kept.
     """
 
     def __init__(self, written: WrittenStep, parameters: int):
@@ -37,9 +40,13 @@ class Block:
         each = sum(like.numel() for like in likes)
         self.capacity = max(1, min(CHECK_EVERY, _NUMBERS // max(each, 1)))
         self._params, self._rest = (Flat(part, _ALONE) for part in _split(written.state, parameters))
+        if any(whole.element_size() not in (4, 8) for whole in self._params.wholes):
+            raise UnwritableError("some parameters have 16 bits, and only those of 32 and 64 are compiled")
         self._good, self._average = ([torch.zeros_like(one) for one in self._params.wholes] for _ in range(2))
+        self.averaged: object = None  # whatever stands for the tail average that is in here
+        self._held: tuple[list[Tensor], int] | None = None
         self.noise = Noise(written.draws, self.capacity)
-        self.factors = torch.zeros(self.capacity, dtype=torch.float64)
+        self.factors, self.weights = torch.zeros(2, self.capacity, dtype=torch.float64)
         self.numbers = torch.zeros(self.capacity, 3, dtype=torch.float64)
         with kept_randomness():
             self.noise.draw(1)
@@ -53,68 +60,62 @@ class Block:
         options = {"fallback_random": True} if written.inside else {}
         with kept_randomness():
             built = build(self._in_place(written), inputs, text=(written.graph, said), **options)
-        into = [(factor, self.factors), *zip(noise, self.noise.rows, strict=True)]
-        self._steps = built.on(inputs, into, outof=[(numbers, self.numbers)])
+        beside = Beside(
+            into=[(factor, self.factors), *zip(noise, self.noise.rows, strict=True)],
+            outof=[(numbers, self.numbers)],
+            given=self._batch,
+            means=list(zip(self._average, self._params.wholes, strict=True)),
+            weights=self.weights,
+            kept=list(zip(self._good, self._params.wholes, strict=True)),
+        )
+        self._steps = built.on(inputs, beside)
 
     @property
     def views(self) -> list[Tensor]:
         """The state's copies, in the order in which it was written."""
         return [*self._params.views, *self._rest.views]
 
-    @property
-    def good(self) -> list[Tensor]:
-        """New tensors: the parameters before the last step."""
-        return [view.clone() for view in self._params.unpack(self._good)]
+    def good(self) -> Callable[[], list[Tensor]]:
+        """The parameters before the last step, copied now and laid out when they are asked for."""
+        return partial(self._params.unpack, [whole.clone() for whole in self._good])
 
-    @property
-    def average(self) -> list[Tensor]:
-        """New tensors: the tail average of the parameters."""
-        return [view.clone() for view in self._params.unpack(self._average)]
+    def average(self) -> Callable[[], list[Tensor]]:
+        """The tail average of the parameters, copied now and laid out when it is asked for."""
+        return partial(self._params.unpack, [whole.clone() for whole in self._average])
 
-    def load(self, state: Sequence[Tensor], average: Sequence[Tensor] = ()) -> None:
-        """Copy the state in, and the average so far."""
+    def load(self, state: list[Tensor]) -> None:
+        """Copy the state in, unless it is still what :meth:`store` put there: tensors count what is written to them."""
+        if self._held is not None and self._held[0] is state and self._held[1] == _writes(state):
+            return
         params, rest = _split(state, len(self._params.views))
         self._params.load(params)
         self._rest.load(rest)
-        if average:
-            torch._foreach_copy_(self._params.unpack(self._average), list(average))
 
-    def store(self, state: Sequence[Tensor]) -> None:
+    def load_average(self, average: Sequence[Tensor]) -> None:
+        """Copy the tail average so far in."""
+        torch._foreach_copy_(self._params.unpack(self._average), list(average))
+
+    def store(self, state: list[Tensor]) -> None:
         """Copy the state out into ``state``."""
         params, rest = _split(state, len(self._params.views))
         self._params.store(params)
         self._rest.store(rest)
+        self._held = (state, _writes(state))
 
     def run(
         self, factors: Sequence[float], weights: Sequence[float], batches: Sequence[Sequence[Tensor]]
-    ) -> list[list[float]]:
-        """As many steps as there are factors; (bound, gradient norm, ELBO) of each. Draws from torch's generator.
+    ) -> np.ndarray:
+        """As many steps as there are factors; (bound, gradient norm, ELBO) of each, float64 ``[steps, 3]``.
 
-        ``weights`` are the iterates' in the tail average, 0 where one does not enter; ``batches`` the tensors of each
-        step's minibatch.
+        Draws from torch's generator. ``weights`` are the iterates' in the tail average, 0 where one does not enter;
+        ``batches`` the tensors of each step's minibatch. The numbers are those of the last run: copy what is kept.
         """
-        count = len(factors)
-        self.factors[:count] = torch.tensor(factors, dtype=torch.float64)
+        count, self._held = len(factors), None
+        self.factors.numpy()[:count] = factors
+        self.weights.numpy()[:count] = weights
         self.noise.draw(count)
-        begin = 0
-        for step in range(count):
-            last = step == count - 1
-            if not (self._batch or weights[step] or last or step == count - 2):
-                continue  # nothing to do before the next step
-            self._play(begin, step + 1, batches[step], keep=last)
-            begin = step + 1
-            if weights[step] == 1:
-                torch._foreach_copy_(self._average, self._params.wholes)
-            elif weights[step]:
-                torch._foreach_lerp_(self._average, self._params.wholes, weights[step])
-        return self.numbers[:count].tolist()
-
-    def _play(self, begin: int, stop: int, batch: Sequence[Tensor], keep: bool) -> None:
-        if keep:
-            torch._foreach_copy_(self._good, self._params.wholes)
-        for fixed, value in zip(self._batch, batch, strict=True):
-            fixed.copy_(value)
-        self._steps(begin, stop)
+        self._steps(0, count, batches if self._batch else ())
+        return self.numbers.numpy()[:count]
 
     def _in_place(self, written: WrittenStep) -> Callable[[Sequence[Tensor]], fx.GraphModule]:
         """How to write down one step that moves the flat state in place and writes its numbers into theirs."""
@@ -153,3 +154,8 @@ def _layouts(tensors: Sequence[Tensor]) -> list:
 
 def _split(state: Sequence[Tensor], parameters: int) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     return state[:parameters], state[parameters:]
+
+
+def _writes(tensors: Sequence[Tensor]) -> int:
+    """How often all of them have been written to."""
+    return sum(tensor._version for tensor in tensors)

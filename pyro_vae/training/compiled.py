@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from pyro_vae.compiling.writing import first_line
 from pyro_vae.training.agreement import difference
 from pyro_vae.training.batches import Batches
 from pyro_vae.training.block import Block
 from pyro_vae.training.fetched import Fetched, Fetcher, Given, runs
+from pyro_vae.training.optimizers import TorchOptimizer
+from pyro_vae.training.parameters import Later
 from pyro_vae.training.step import EagerStepper, Fault, StepPlan, StepState, Taken
 from pyro_vae.training.updates import Update, update_of
 from pyro_vae.training.written import StepTensors, UnwritableError, write_step
@@ -50,6 +54,7 @@ class CompiledStepper:
         self.layouts: dict[object, _Layout] = {}
         self.fetcher = Fetcher()
         self.update: Update | None = None
+        self.live: list[Tensor] = []  # the state that the blocks copy in and out, on the live memory
         self.known = 0  # parameters, when the first step was compiled
         self.why_not = ""
         self.steps = steps
@@ -131,39 +136,43 @@ class CompiledStepper:
             rows = self._tried(block, state, fetched, plans)
         except (RuntimeError, ArithmeticError):  # a decomposition that failed, say: the eager step tells it
             return None
-        if not bool(torch.isfinite(block.numbers[: len(plans), :2]).all()):
+        if not np.isfinite(rows[:, :2]).all():
             return None
         if fetched[-1].epoch_ended:
             state.optimizer.epoch()
         return self._kept(block, state, plans, rows)
 
-    def _kept(self, block: Block, state: StepState, plans: Sequence[StepPlan], rows: list[list[float]]) -> list[Taken]:
+    def _kept(self, block: Block, state: StepState, plans: Sequence[StepPlan], rows: np.ndarray) -> list[Taken]:
         """Put a block's outcome into the live state."""
-        block.store(self._tensors(state).all())
-        state.good = dict(zip(state.params, block.good, strict=True))
+        block.store(self.live)
+        names = tuple(state.params)
+        state.good = Later(names, block.good())
         averaged = sum(plan.averaged for plan in plans)
         if averaged:
-            state.average.values = dict(zip(state.params, block.average, strict=True))
+            state.average.values = block.averaged = Later(names, block.average())
             counted = max(state.average.counts.values(), default=0) + averaged
-            state.average.counts = dict.fromkeys(state.params, counted)
-        rates, factor = [], None
-        for plan in plans:
-            if plan.factor != factor:
-                state.optimizer.set_factor(factor := plan.factor)  # pyright: ignore[reportAttributeAccessIssue]
-                rate = state.optimizer.learning_rate
-            rates.append(rate)
-        return [Taken(bound, norm, rate, elbo) for (bound, norm, elbo), rate in zip(rows, rates, strict=True)]
+            state.average.counts = dict.fromkeys(names, counted)
+        optimizer: TorchOptimizer = state.optimizer  # pyright: ignore[reportAssignmentType]
+        optimizer.set_factor(plans[-1].factor)
+        return [
+            Taken(bound, norm, optimizer.rate(plan.factor), elbo)
+            for (bound, norm, elbo), plan in zip(rows.tolist(), plans, strict=True)
+        ]
 
     def _tried(
         self, block: Block, state: StepState, fetched: Sequence[Fetched], plans: Sequence[StepPlan]
-    ) -> list[list[float]]:
+    ) -> np.ndarray:
         """The numbers of a block's steps, whose new state is in the block and nowhere else."""
-        block.load(self._tensors(state).all(), list(state.average.values.values()))
-        count = max(state.average.counts.values(), default=0)
-        weights = []
-        for plan in plans:
-            count += plan.averaged
-            weights.append(1 / count if plan.averaged else 0.0)
+        block.load(self.live)
+        weights = [0.0] * len(plans)
+        if any(plan.averaged for plan in plans):
+            count = max(state.average.counts.values(), default=0)
+            if count and block.averaged is not state.average.values:
+                block.load_average(list(state.average.values.values()))
+            block.averaged = None
+            for index, plan in enumerate(plans):
+                count += plan.averaged
+                weights[index] = 1 / count if plan.averaged else 0.0
         return block.run([plan.factor for plan in plans], weights, [one.tensors for one in fetched])
 
     def _checked(self, block: Block, state: StepState, fetched: Fetched, plan: StepPlan) -> Advanced:
@@ -173,13 +182,13 @@ class CompiledStepper:
         try:
             rows = self._tried(block, state, [fetched], [plan])
         except (RuntimeError, ArithmeticError) as error:
-            said, rows = f"compiled code failed ({first_line(error)})", [[0.0] * 3]
+            said, rows = f"compiled code failed ({first_line(error)})", np.zeros((1, 3))
         drawn = torch.get_rng_state()
         torch.set_rng_state(random)
         taken, fault = self.eager.advance(state, Given([fetched]), [plan])
         if fault is not None:
             return taken, fault
-        got = torch.tensor(rows[0], dtype=torch.float64)
+        got = torch.from_numpy(rows[0].copy())
         wanted = torch.tensor([taken[0].bound, taken[0].gradient_norm, taken[0].elbo], dtype=torch.float64)
         said = said or difference(block.views, self._tensors(state), got, wanted, block.terms)
         if not torch.equal(drawn, torch.get_rng_state()):
@@ -206,6 +215,7 @@ class CompiledStepper:
                 self.eager.objective, fetched.arguments, self._tensors(state), self.eager.clip, fetched.tensors
             )
             layout.block, self.known = Block(written, len(state.params)), len(state.params)
+            self.live = [tensor.detach() for tensor in self._tensors(state).all()]
         except UnwritableError as error:
             self._refuse(str(error))
         except Exception as error:  # whatever a person's code or a compiler does is a reason, not a failure
@@ -223,7 +233,7 @@ class CompiledStepper:
 
     def _refuse(self, why: str, aloud: bool | None = None) -> None:
         """Go on eagerly; aloud where the person asked, or where numbers of the history are in question."""
-        self.layouts, self.why_not, self.known = {}, why, 0
+        self.layouts, self.why_not, self.known, self.live = {}, why, 0, []
         if self.asked if aloud is None else aloud:
             warnings.warn(f"compile=True: the fit runs eagerly: {why}.", stacklevel=2)
 

@@ -47,14 +47,10 @@ class Flat:
 
     @torch.no_grad()
     def load(self, tensors: Sequence[Tensor]) -> None:
-        """Copy the values of ``tensors`` in."""
-        torch._foreach_copy_(self.views, _plain(tensors))
+        """Copy the values of ``tensors`` in, none of which may require a gradient."""
+        torch._foreach_copy_(self.views, list(tensors))
 
     @torch.no_grad()
     def store(self, tensors: Sequence[Tensor]) -> None:
-        """Copy the values out into ``tensors``."""
-        torch._foreach_copy_(_plain(tensors), self.views)
-
-
-def _plain(tensors: Sequence[Tensor]) -> list[Tensor]:
-    return [tensor.detach() if tensor.requires_grad else tensor for tensor in tensors]
+        """Copy the values out into ``tensors``, none of which may require a gradient."""
+        torch._foreach_copy_(list(tensors), self.views)

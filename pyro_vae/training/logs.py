@@ -35,7 +35,7 @@ class Log:
             raise OutputError(f"log={str(folder)!r}: cannot be written ({error.strerror}).") from error
         self.board = _board(folder, first_step)
 
-    def write(self, rows: Sequence[tuple[float, ...]], checks: Sequence[tuple[float, ...]]) -> None:
+    def write(self, rows: Sequence[Sequence[float]], checks: Sequence[tuple[float, ...]]) -> None:
         """All rows and checks so far, of which the first are written already."""
         if self.tables:
             history, validation = self.tables

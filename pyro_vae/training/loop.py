@@ -11,6 +11,7 @@ import numpy as np
 import pyro
 
 from pyro_vae.training.batches import Batches
+from pyro_vae.training.rows import Rows
 from pyro_vae.training.schedules import Moment, Schedule
 from pyro_vae.training.step import Fault, Stepper, StepPlan, StepState
 from pyro_vae.training.stopping import Flat, StopRule
@@ -48,11 +49,11 @@ class RunPlan:
 
 @dataclass
 class Run:
-    """Where a run is. ``rows`` has one (bound, gradient norm, learning rate, seconds, ELBO) per step taken."""
+    """Where a run is. ``rows`` is its history, a row for every step taken."""
 
     state: StepState
     batches: Batches
-    rows: list[tuple[float, ...]] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
     settle_from: int | None = None
     settle_steps: int = 0
     flat: bool = False
@@ -63,10 +64,6 @@ class Run:
     def step(self) -> int:
         """Steps taken."""
         return len(self.rows)
-
-    def bound(self) -> np.ndarray:
-        """The bound at every step, nats."""
-        return np.array([row[0] for row in self.rows])
 
     def phase(self) -> dict[str, Any]:
         """The position in the run's plan, as a tree."""
@@ -100,10 +97,7 @@ def advance(run: Run, stepper: Stepper, plan: RunPlan, between: Callable[[Run], 
             taken, fault = stepper.advance(run.state, run.batches, plans)
             now = time.perf_counter()
             each = (now - before) / max(len(taken), 1)
-            run.rows.extend(
-                (step.bound, step.gradient_norm, step.learning_rate, before - started + each * (index + 1), step.elbo)
-                for index, step in enumerate(taken)
-            )
+            run.rows.extend(taken, before - started + each * np.arange(1, len(taken) + 1))
             run.seconds = now - started
             if fault is not None:  # nothing is written from here on: random numbers and batches have moved ahead
                 return fault
@@ -127,7 +121,7 @@ def _searched(run: Run, plan: RunPlan) -> bool:
     if run.step >= int(SEARCH_SHARE * plan.steps):
         return True
     if plan.rule is not None and run.step > plan.annealed and run.step % CHECK_EVERY == 0:
-        run.flat = bool(plan.rule(plan.readable(run.bound())))
+        run.flat = bool(plan.rule(plan.readable(run.rows.bound)))
     return run.flat
 
 
@@ -163,7 +157,7 @@ def verdict(run: Run, plan: RunPlan) -> tuple[bool, str]:
     if run.stopped:
         return True, run.stopped
     stoppable = plan.schedule.stoppable
-    constant = plan.readable(run.bound(), 0 if stoppable else run.step // 2, run.settle_from if stoppable else None)
+    constant = plan.readable(run.rows.bound, 0 if stoppable else run.step // 2, run.settle_from if stoppable else None)
     if bool((plan.rule or Flat())(constant)):
         return True, f"all {run.step} steps were taken; the bound was flat"
     if len(constant) < 2 * Flat().window:

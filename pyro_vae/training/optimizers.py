@@ -96,6 +96,10 @@ class TorchOptimizer:
         for group, rate in zip(self.torch.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
+    def rate(self, factor: float) -> float:
+        """The learning rate of the first parameter group under that factor."""
+        return self.rates[0] * factor
+
     def _admit(self, params: Mapping[str, Tensor], names: list[str]) -> None:
         self.admitted.append(names)
         leaves = [params[name] for name in names]

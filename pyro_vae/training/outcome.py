@@ -21,7 +21,7 @@ from pyro_vae.training.saved import history_of
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one start ended: its values (unconstrained), its bound, its history."""
+    """How one start ended: its values (unconstrained), its bound, its history (``rows``, ``[steps, 5]``)."""
 
     values: Parameters
     buffers: Parameters
@@ -31,17 +31,17 @@ class Outcome:
     converged: bool
     reason: str
     seconds: float
-    rows: list[tuple[float, ...]]
+    rows: np.ndarray
     validation: list[tuple[float, ...]] = field(default_factory=list)
 
     def tree(self) -> dict[str, Any]:
         """As a tree that can be written."""
-        return {**vars(self), "rows": torch.tensor(self.rows, dtype=torch.float64)}
+        return {**vars(self), "rows": torch.from_numpy(self.rows)}
 
     @classmethod
     def from_tree(cls, tree: dict[str, Any]) -> Outcome:
         """The inverse of :meth:`tree`."""
-        return cls(**{**tree, "rows": [tuple(row) for row in tree["rows"].tolist()]})
+        return cls(**{**tree, "rows": tree["rows"].numpy()})
 
 
 def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None, *, whole: bool = True) -> Fit:
@@ -100,7 +100,7 @@ def fit_from_tree(prepared: Prepared, data: Any, tree: dict[str, Any]) -> Fit:
     """The fit that a saved tree describes; its values are in place already."""
     result = tree["result"]
     kept = {name: result[name] for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")}
-    rows, checks = history_of(tree).rows().tolist(), tree["validation"].tolist()
+    rows, checks = history_of(tree).rows(), tree["validation"].tolist()
     outcome = Outcome(dict(tree["params"]), dict(tree["buffers"]), rows=rows, validation=checks, **kept)
     return make_fit(prepared, data, outcome, result["seed"])
 

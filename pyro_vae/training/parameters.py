@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyro
@@ -20,6 +21,26 @@ from torch.distributions.constraints import Constraint
 from pyro_vae.errors import OutputError
 
 Parameters = dict[str, Tensor]
+
+
+class Later(Mapping[str, Tensor]):
+    """Tensors by name that are made when the first is asked for."""
+
+    def __init__(self, names: tuple[str, ...], make: Callable[[], list[Tensor]]):
+        self._names, self._make = names, make
+
+    @cached_property
+    def _made(self) -> Parameters:
+        return dict(zip(self._names, self._make(), strict=True))
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass

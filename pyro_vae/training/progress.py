@@ -34,7 +34,7 @@ class Smoother:
         self.total = self.weight = 0.0
         self.count = 0
 
-    def read(self, rows: Sequence[tuple[float, ...]]) -> float:
+    def read(self, rows: Sequence[Sequence[float]]) -> float:
         """The smoothed bound after ``rows``, of which the first are known already."""
         for row in rows[self.count :]:
             self.total = SMOOTHING * self.total + row[0]
@@ -46,7 +46,7 @@ class Smoother:
 class Bar:
     """What a run reports to. This one is silent; the one on a terminal draws."""
 
-    def show(self, rows: Sequence[tuple[float, ...]], end: int, note: str) -> None:
+    def show(self, rows: Sequence[Sequence[float]], end: int, note: str) -> None:
         """``rows`` so far of ``end`` steps; ``note`` says the phase."""
 
 
@@ -56,7 +56,7 @@ class _RichBar(Bar):
         self.task = progress.add_task(title, total=None, bound="", note="")
         self.smoother = Smoother()
 
-    def show(self, rows: Sequence[tuple[float, ...]], end: int, note: str) -> None:
+    def show(self, rows: Sequence[Sequence[float]], end: int, note: str) -> None:
         bound = self.smoother.read(rows)
         self.progress.update(self.task, completed=len(rows), total=end, bound=f"{bound:.2f}", note=note)
 

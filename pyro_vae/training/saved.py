@@ -15,6 +15,7 @@ from pyro_vae.training.parameters import assign, copy_of
 from pyro_vae.training.prepare import Prepared
 from pyro_vae.training.randomness import random_state, restore_random_state
 from pyro_vae.training.result import Fit, History
+from pyro_vae.training.rows import Rows
 from pyro_vae.training.team import Team
 from pyro_vae.training.validation import Watch
 
@@ -62,7 +63,7 @@ def run_tree(
         **_head("run", settings),
         "params": copy_of(run.state.params),
         "buffers": copy_of(prepared.objective.buffers()),
-        "history": torch.from_numpy(History.from_rows(run.rows).rows()),
+        "history": torch.from_numpy(run.rows.array.copy()),
         "running": {
             "optimizer": run.state.optimizer.state(),
             "average": run.state.average.state(),
@@ -99,7 +100,7 @@ def resume_run(
     """Put a fresh run where the saved one was, the random state last."""
     put_values(tree, prepared)
     running = tree["running"]
-    run.rows.extend(tuple(row) for row in tree["history"].tolist())
+    run.rows = Rows(tree["history"].numpy())
     run.settle_from = running["phase"]["settle_from"]
     run.settle_steps = running["phase"]["settle_steps"]
     run.flat = running["phase"]["flat"]

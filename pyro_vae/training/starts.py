@@ -181,7 +181,9 @@ class Starts:
 
     def _outcome(self, run: Run, bound: Bound, averaged: bool, converged: bool, reason: str) -> Outcome:
         values, buffers = copy_of(self.prepared.params), copy_of(self.prepared.objective.buffers())
-        return Outcome(values, buffers, bound.mean, bound.error, averaged, converged, reason, run.seconds, run.rows)
+        return Outcome(
+            values, buffers, bound.mean, bound.error, averaged, converged, reason, run.seconds, run.rows.array
+        )
 
     def _failed(self, run: Run, fault: Fault) -> DivergedError | FitInterrupted:
         """The error for a run that could not go on, with the fit so far."""
@@ -190,7 +192,7 @@ class Starts:
         said = "" if interrupted else faults.explain(fault, self.prepared.objective, run.state.params, step)
         run.state.restore_good()
         reason = f"interrupted at step {step}" if interrupted else f"diverged at step {step}"
-        outcome = self._outcome(run, Bound(*recent_bound(run.bound())), False, False, reason)
+        outcome = self._outcome(run, Bound(*recent_bound(run.rows.bound)), False, False, reason)
         if not interrupted:
             return DivergedError(said, self._result(outcome, whole=False))
         if self.best is not None and not self._improves(outcome):

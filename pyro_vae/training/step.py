@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -36,7 +36,7 @@ class StepState:
     params: Parameters
     optimizer: StepOptimizer
     average: TailAverage = field(default_factory=TailAverage)
-    good: Parameters = field(default_factory=dict)
+    good: Mapping[str, Tensor] = field(default_factory=dict)
 
     def restore_good(self) -> None:
         """Put the parameters back to the last good step's."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pyro_vae.compiling import building, cache
+from pyro_vae.compiling.beside import Beside
 from pyro_vae.compiling.tape import PlayError
 from pyro_vae.compiling.writing import without_writes, write_down
 
@@ -45,7 +46,9 @@ def built(given, function=step, said="a step"):
         inputs,
         text=(write_down(function, [value.clone() for value in inputs], decompose=False), said),
     )
-    return made.on(inputs, [(given["noise"], given["noises"])], [(given["number"], given["numbers"])])
+    return made.on(
+        inputs, Beside(into=[(given["noise"], given["noises"])], outof=[(given["number"], given["numbers"])])
+    )
 
 
 def by_hand(given):
@@ -85,7 +88,7 @@ def check(given, wanted):
 def test_steps_are_pythons_and_are_found_again_by_what_they_do(kept, uncompiled):
     given = tensors()
     steps = built(given)
-    assert steps.__name__ == "play"
+    assert steps.__name__ == "play"  # pyright: ignore
     steps(0, 3)
     steps(3, STEPS)
     check(given, by_hand(tensors()))
@@ -195,3 +198,30 @@ def test_only_the_longest_unused_entries_go_and_nothing_else_that_lies_there(kep
         os.utime(kept / name, (age, age))
     cache._forget_old(kept)
     assert sorted(path.name for path in kept.iterdir()) == [*names[2:], "mine"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_means_copies_and_what_is_given_are_taken_between_the_steps(kept, dtype):
+    """Played from machine code, held against the steps that Python takes."""
+
+    def move(state, value):
+        state.mul_(0.9).add_(value)
+        return ()
+
+    weights = torch.tensor([0, 1, 1 / 2, 0, 1 / 3, 1 / 4], dtype=torch.float64)
+    given = torch.randn(len(weights), 3, 5, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    outcomes = []
+    for played in (True, False):
+        inputs = [torch.ones(5, 3, dtype=dtype), torch.zeros(5, 3, dtype=dtype)]
+        mean, last = (torch.zeros(5, 3, dtype=dtype) for _ in range(2))
+        beside = Beside(given=[inputs[1]], means=[(mean, inputs[0])], weights=weights, kept=[(last, inputs[0])])
+        graph = write_down(move, [value.clone() for value in inputs], decompose=False)
+        made = building.build(lambda examples: without_writes(move, examples), inputs, text=(graph, "moves"))
+        steps = made.on(inputs, beside) if played else beside.around(lambda values: move(*values), inputs)
+        for first, stop in ((0, 4), (4, len(weights))):
+            steps(first, stop, [[value.T] for value in given[first:stop]])  # not contiguous
+        outcomes.append([inputs[0], mean, last])
+        with pytest.raises(ValueError, match="for each of 2 steps"):
+            steps(0, 2, [[given[0].T]])
+    torch.testing.assert_close(*outcomes, rtol=1e-6, atol=1e-6)

@@ -46,7 +46,7 @@ def test_without_a_compiler_torchscript_gives_the_same_digits(case: Case, monkey
     def no_compiler(*_: object) -> None:
         raise RuntimeError("no g++ here")
 
-    monkeypatch.setattr(compiled, "_inductor", no_compiler)
+    monkeypatch.setattr(compiled, "_Inductor", no_compiler)
     potential = Potential(case.model)
     assert potential.gradient.backend == "torchscript", potential.gradient.why
     assert potential.gradient.why == "inductor failed (RuntimeError: no g++ here)"
@@ -71,8 +71,8 @@ def test_control_flow_on_values_stays_eager() -> None:
 
 def test_a_value_that_slips_past_the_trace_is_caught_by_its_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     # The first point fixes `scale` in the graph, for NumPy is not traced: the other points show it.
-    monkeypatch.delattr(compiled, "_inductor")
-    monkeypatch.setattr(compiled, "_inductor", lambda graph, start: graph, raising=False)
+    monkeypatch.delattr(compiled, "_Inductor")
+    monkeypatch.setattr(compiled, "_Inductor", lambda graph, start: graph, raising=False)
     scales = iter(range(10**6))
 
     def density(x: torch.Tensor) -> torch.Tensor:
@@ -124,7 +124,7 @@ def test_writing_in_place_is_compiled_right_and_leaves_no_trace() -> None:
         out[2:] *= 2 * x
         return -(torch.cumprod(out, 0).sum() ** 2)  # the derivative of cumprod writes in place as well
 
-    for backend in (compiled._inductor, compiled._torchscript):
+    for backend in (compiled._Inductor, compiled._torchscript):
         start = torch.tensor([0.1], dtype=torch.float64)
         graph = compiled._trace(value_and_grad(density), start)
         fold_constants(graph)

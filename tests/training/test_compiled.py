@@ -358,6 +358,23 @@ def test_the_tail_average_and_the_last_good_values_are_the_eager_ones(double):
         torch.testing.assert_close(other.good[name], one.good[name], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.usefixtures("interpreted", "unchecked")
+def test_what_is_written_to_parameters_between_two_blocks_counts():
+    """The state stays in a block while nothing else writes to it."""
+    ready = prepare(model, guide, Y, elbo_from(None, 4, None))
+    state = StepState(dict(ready.params), optimizer_from("adam")())
+    stepper = compiled.CompiledStepper(EagerStepper(ready.objective))
+    plans = [StepPlan(1.0, False)] * 6
+    with pyro.validation_enabled(False):
+        stepper.advance(state, ready.batches, plans)
+        stepper.advance(state, ready.batches, plans)
+        assert abs(state.params["loc"].item()) < 1
+        with torch.no_grad():
+            state.params["loc"].fill_(100.0)
+        stepper.advance(state, ready.batches, plans)
+    assert 99 < state.params["loc"].item() < 100
+
+
 @pytest.mark.usefixtures("interpreted")
 def test_long_fits_are_compiled_unasked_and_without_a_word(monkeypatch, eager_steps):
     monkeypatch.setattr(compiled, "CHECKED", ())
