@@ -8,50 +8,18 @@ from __future__ import annotations
 
 import ast
 import difflib
-import importlib.util
-import inspect
-import json
+import os
 import re
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from pyro_vae.errors import DataError, ProgramError, PyroVaeError
+from pyro_vae.errors import ProgramError
+from pyro_vae.program_file import Program as Program
+from pyro_vae.program_file import program_in, program_of_posterior
+
+POSTERIORDB = "posteriordb"
 
 _WITH_MODEL = re.compile(r"(?P<source>.+?)(?::(?P<model>[A-Za-z_]\w*))?")
-
-
-@dataclass(frozen=True)
-class Program:
-    """A model program, loaded: what ``fit``, ``nuts`` and ``compare`` need, and what is known about its posterior.
-
-    ``model`` and ``guides`` are called with ``data``, the dict of keyword arguments that ``load()`` in the file
-    returned. ``baseline_model`` is the same posterior of the same names in coordinates that NUTS likes. ``coords`` and
-    ``dims`` label the variables. ``reference`` is the contents of ``reference/<name>.json`` beside the file: values
-    with where they come from. ``exact_draws(n, seed)`` gives n exact draws, ``{name: [n, *shape]}``. ``story`` is the
-    file's docstring.
-
-    Of a VAE program, ``vae`` is what ``build(**sizes)`` in the file made, ``model`` is ``vae.model`` and ``guides`` has
-    ``vae.guide``.
-    """
-
-    name: str
-    path: Path | None
-    model: Callable
-    guides: Mapping[str, Any] = field(default_factory=dict)
-    data: Any = field(default_factory=dict)
-    baseline_model: Callable | None = None
-    coords: Mapping[str, Any] = field(default_factory=dict)
-    dims: Mapping[str, list[str]] = field(default_factory=dict)
-    reference: Mapping[str, Any] | None = None
-    exact_draws: Callable[[int, int], Mapping[str, Any]] | None = None
-    story: str = ""
-    vae: Any = None
 
 
 def catalogue_folder() -> Path:
@@ -74,14 +42,36 @@ def catalogue() -> dict[str, str]:
     return found
 
 
-def load_program(source: str | Path, **sizes: Any) -> Program:
+def posterior_programs() -> dict[str, Path]:
+    """The posteriors of posteriordb that there is a program for, and its file. Nothing is imported for it.
+
+    >>> posterior_programs()["arK-arK"].name
+    'arK.py'
+    """
+    files = sorted((catalogue_folder() / POSTERIORDB).glob("[!_]*.py"))
+    return dict(sorted((name, path) for path in files for name in _posteriors(path)))
+
+
+def _posteriors(path: Path) -> tuple[str, ...]:
+    """The file's ``posteriors``."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(getattr(to, "id", None) == "posteriors" for to in node.targets):
+            return tuple(ast.literal_eval(node.value))
+    raise ProgramError(f"{path} has no `posteriors`: name those of posteriordb that it is for, in a tuple.")
+
+
+def load_program(source: str | Path, *, posteriordb: str | os.PathLike | None = None, **sizes: Any) -> Program:
     """The program of that name in the catalogue, or in that file; ``file.py:other`` takes ``other`` for the model.
+
+    ``posteriordb:NAME`` is that posterior of posteriordb, with its data and reference draws; ``posteriordb`` is the
+    path of a clone of it, by default what the environment variable ``POSTERIORDB`` says.
 
     ``sizes`` are the arguments of a VAE program's ``build``. It is built from seed 0, and torch's generator stays as it
     was.
 
     Raises :class:`~pyro_vae.errors.ProgramError` naming the file (and its line, where a line is at fault), or the
-    nearest names when there is no such program.
+    nearest names when there is no such program; :class:`~pyro_vae.errors.OptionError` where posteriordb is not found,
+    and :class:`~pyro_vae.errors.OutputError` naming a file of it that is damaged.
 
     >>> program = load_program("eight_schools")
     >>> program.data["y"].shape, program.dims["theta"]
@@ -89,16 +79,33 @@ def load_program(source: str | Path, **sizes: Any) -> Program:
     >>> load_program("vae_digits", net="conv", latents=3).vae.latent
     Gaussian()
     """
+    kind, _, name = str(source).partition(":")
+    if kind == POSTERIORDB:
+        if sizes:
+            raise ProgramError(f"{source} takes no sizes: it is no VAE. Got {', '.join(sizes)}.")
+        return _of_posterior(name, posteriordb)
     match = _WITH_MODEL.fullmatch(str(source))
     if match is None:
         raise ProgramError("A program needs a name from the catalogue or the path of a Python file, got an empty name.")
-    path = _locate(match["source"])
-    with _importable(path.parent):
-        module = _import(path)
-        vae = _built(module, path, sizes) if match["model"] is None and hasattr(module, "build") else None
-        if sizes and vae is None:
-            raise ProgramError(f"{path} takes no sizes: it has no `build`. Got {', '.join(sizes)}.")
-        return _program(module, path, match["model"] or "model", vae)
+    return program_in(_locate(match["source"]), match["model"], sizes)
+
+
+def _of_posterior(name: str, database: str | os.PathLike | None) -> Program:
+    """The program for a posterior of posteriordb: by the posterior's name, or by that of its model."""
+    from pyro_vae.posteriordb import open_database
+    from pyro_vae.posteriordb.database import unknown
+
+    if not name:
+        raise ProgramError(f"Say which posterior of posteriordb: {POSTERIORDB}:NAME. pyro-vae list shows the names.")
+    posterior = open_database(database).posterior(name)
+    known = posterior_programs()
+    path = known.get(posterior.name, catalogue_folder() / POSTERIORDB / f"{posterior.model_name}.py")
+    if not path.is_file():
+        raise ProgramError(
+            f"{posterior.name} is in posteriordb, but there is no Pyro program for its model {posterior.model_name} "
+            f"yet. {unknown(posterior.name, list(known), 'the programs')}"
+        )
+    return program_of_posterior(path, posterior, f"{POSTERIORDB}:{posterior.name}")
 
 
 def _locate(source: str) -> Path:
@@ -120,166 +127,3 @@ def _locate(source: str) -> Path:
         hint = f"Nearest in its folder: {', '.join(near)}." if near else f"Write one with: pyro-vae new {path}"
         raise ProgramError(f"{path}: there is no such file. {hint}")
     return path.resolve()
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """A program may import its neighbours, as it can when it is run as a script."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        if str(folder) in sys.path:
-            sys.path.remove(str(folder))
-
-
-def _import(path: Path) -> ModuleType:
-    name = f"pyro_vae_program_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ProgramError(f"{path} is not a Python file: its name must end in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling in the file look themselves up here
-    with _blaming(path, "does not import", f"python {path.name}"):
-        spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def _blaming(path: Path, what: str, hint: str) -> Iterator[None]:
-    """Turn whatever a person's own code raises into an error that names the file and the line."""
-    try:
-        yield
-    except PyroVaeError:
-        raise
-    except SyntaxError as error:
-        where = Path(error.filename).name if error.filename else path.name
-        raise ProgramError(f"{path} {what}: {where}, line {error.lineno}: {error.msg}.") from error
-    except (Exception, SystemExit) as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path]
-        line = f", line {frames[-1].lineno}: `{frames[-1].line}`" if frames else ""
-        raise ProgramError(f"{path} {what}{line}: {type(error).__name__}: {error}. The whole story: {hint}") from error
-
-
-def _built(module: ModuleType, path: Path, sizes: Mapping[str, Any]) -> Any:
-    """What the file's ``build(**sizes)`` makes: an object with a ``model`` and a ``guide``."""
-    import torch
-
-    try:
-        inspect.signature(module.build).bind(**sizes)
-    except TypeError as error:
-        signature = inspect.signature(module.build, eval_str=False)
-        raise ProgramError(f"{path}: build{signature} cannot be called with {', '.join(sizes)}: {error}.") from error
-    with _blaming(path, "fails in build()", f"python {path.name}"), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        vae = module.build(**sizes)
-    if not (callable(getattr(vae, "model", None)) and callable(getattr(vae, "guide", None))):
-        raise ProgramError(f"{path}: build() must return a pv.VAE, or what has a model and a guide, got {vae!r:.80}.")
-    return vae
-
-
-def _program(module: ModuleType, path: Path, model_name: str, vae: Any) -> Program:
-    model = _model(module, path, model_name) if vae is None else vae.model
-    data = _call(module, path, "load", {})
-    _check_signature(path, model_name, model, data)
-    _check_numbers(path, data)
-    baseline_model = getattr(module, "baseline_model", None) if model_name == "model" else None
-    return Program(
-        name=path.stem if model_name == "model" else f"{path.stem}:{model_name}",
-        path=path,
-        model=model,
-        guides=_guides(module, path) if vae is None else {"guide": vae.guide, **_guides(module, path)},
-        data=data,
-        baseline_model=baseline_model,
-        coords=dict(getattr(module, "coords", {})),
-        dims={key: list(value) for key, value in dict(getattr(module, "dims", {})).items()},
-        reference=_reference(path) if model_name == "model" else None,
-        exact_draws=getattr(module, "exact_draws", None) if model_name == "model" else None,
-        story=inspect.cleandoc(module.__doc__ or ""),
-        vae=vae,
-    )
-
-
-def _model(module: ModuleType, path: Path, name: str) -> Callable:
-    model = getattr(module, name, None)
-    if callable(model):
-        return model
-    if model is not None:
-        raise ProgramError(
-            f"{path}: `{name}` is a {type(model).__name__}; expected a function of the data (or a module)."
-        )
-    own = [
-        key
-        for key, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
-    ]
-    near = difflib.get_close_matches(name, own, n=1) or [key for key in own if "model" in key]
-    hint = (
-        f"If `{near[0]}` is the model, say {path.name}:{near[0]}."
-        if near
-        else f"Add `def {name}(...):` with pyro.sample statements."
-    )
-    raise ProgramError(f"{path} has no `{name}`. {hint}")
-
-
-def _call(module: ModuleType, path: Path, name: str, default: dict) -> dict[str, Any]:
-    """What the file's ``name()`` returns, a dict; ``default`` when the file has no such function."""
-    function = getattr(module, name, None)
-    if function is None:
-        return default
-    with _blaming(path, f"fails in {name}()", f"python {path.name}"):
-        value = function()
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ProgramError(f"{path}: {name}() must return a dict with strings for keys, got {type(value).__name__}.")
-    return dict(value)
-
-
-def _guides(module: ModuleType, path: Path) -> dict[str, Any]:
-    """The file's own guides: ``guide`` under that name, and those of ``guides()`` under theirs."""
-    guides = _call(module, path, "guides", {})
-    if hasattr(module, "guide"):
-        guides = {"guide": module.guide, **guides}
-    wrong = [key for key, value in guides.items() if not (callable(value) or isinstance(value, str))]
-    if wrong:
-        raise ProgramError(
-            f"{path}: guide '{wrong[0]}' is a {type(guides[wrong[0]]).__name__}; expected a function, an autoguide "
-            "or an autoguide's name."
-        )
-    return guides
-
-
-def _check_signature(path: Path, name: str, model: Callable, data: Mapping[str, Any]) -> None:
-    """load() must give exactly what the model takes: said here, in those words, not as a TypeError from deep inside."""
-    try:
-        signature = inspect.signature(model)
-    except (TypeError, ValueError):
-        return
-    try:
-        signature.bind(**data)
-    except TypeError as error:
-        given = ", ".join(data) or "nothing"
-        raise ProgramError(
-            f"{path}: {name}{signature} cannot be called with what load() returns ({given}): {error}. "
-            f"Let load() return a dict whose keys are the arguments of {name}."
-        ) from error
-
-
-def _check_numbers(path: Path, data: Mapping[str, Any]) -> None:
-    """NaN and infinite numbers are refused at once, with the file that they came from."""
-    from pyro_vae.particles.calls import call_arguments
-
-    try:
-        call_arguments(dict(data))
-    except DataError as error:
-        raise DataError(f"{path}, load(): {error}") from error
-
-
-def _reference(path: Path) -> dict[str, Any] | None:
-    """What is known exactly, from ``reference/<name>.json`` beside the program."""
-    file = path.parent / "reference" / f"{path.stem}.json"
-    if not file.is_file():
-        return None
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ProgramError(f"{file}, line {error.lineno}: not JSON ({error.msg}).") from error

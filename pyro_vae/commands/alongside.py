@@ -28,7 +28,7 @@ def nuts_alongside(program: Program, arguments: argparse.Namespace) -> Iterator[
     """What to give to ``compare``: the baseline that was asked for, or a function that waits for NUTS."""
     from pyro_vae.studies.parameters import look_at_model
 
-    wanted = arguments.baseline or ("reference" if program.exact_draws else "nuts")
+    wanted = arguments.baseline or ("reference" if program.has_reference else "nuts")
     # The model's own parameters, if it has any, are known only after the fit; and a bad model is found out here.
     if wanted != "nuts" or _cores() < 2 or look_at_model(program.model, program.data):
         yield arguments.baseline
@@ -37,7 +37,7 @@ def nuts_alongside(program: Program, arguments: argparse.Namespace) -> Iterator[
     options = {name: getattr(arguments, name) for name in names}
     ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(
-        target=_sample, args=(arguments.program, options, theirs), daemon=True
+        target=_sample, args=(arguments.program, arguments.posteriordb, options, theirs), daemon=True
     )
     process.start()
     theirs.close()
@@ -69,14 +69,14 @@ def _waiting(process: Any, pipe: Connection) -> Callable[[], xr.DataTree]:
     return wait
 
 
-def _sample(source: str, options: dict[str, Any], pipe: Connection) -> None:
+def _sample(source: str, posteriordb: str | None, options: dict[str, Any], pipe: Connection) -> None:
     """In the new process: send the draws, or the error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to answer
     from pyro_vae.catalogue import load_program
     from pyro_vae.mcmc import nuts
 
     try:
-        program = load_program(source)
+        program = load_program(source, posteriordb=posteriordb)
         pipe.send(
             nuts(
                 program.model,

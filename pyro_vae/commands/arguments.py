@@ -8,8 +8,11 @@ import argparse
 def program(command: argparse.ArgumentParser) -> None:
     """The model program."""
     command.add_argument(
-        "program", metavar="NAME|FILE.py[:model]", help="a program of the catalogue, or a file of yours"
+        "program",
+        metavar="NAME|FILE.py[:model]",
+        help="a program of the catalogue, or a file of yours; posteriordb:NAME, a posterior of posteriordb",
     )
+    command.add_argument("--posteriordb", metavar="PATH", help="a clone of stan-dev/posteriordb ($POSTERIORDB)")
 
 
 def fitting(command: argparse.ArgumentParser, *, several: bool) -> None:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         metavar="WHAT",
-        help="nuts; reference (the program's exact draws, the default where it has them); or a netCDF file of draws",
+        help="nuts; reference (the program's exact or reference draws, the default if it has any); or a netCDF file",
     )
     parser.add_argument("--guide-draws", type=shared.count, default=10_000, metavar="N", help="draws per guide (10000)")
     parser.add_argument("--out", metavar="DIR", help="the folder for the report (NAME-report)")
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.out is not None:  # before torch is imported, and long before the work
         check_folder(arguments.out)
-    program = load_program(arguments.program)
+    program = load_program(arguments.program, posteriordb=arguments.posteriordb)
     out = check_folder(arguments.out or f"{program.name.replace(':', '-')}-report")
 
     from pyro_vae.studies import ComparisonInterrupted, compare

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             check_file(path)
     from pyro_vae.catalogue import load_program
 
-    program = load_program(arguments.program)
+    program = load_program(arguments.program, posteriordb=arguments.posteriordb)
 
     from pyro_vae.posterior.datatree import save
     from pyro_vae.studies.inputs import guides_of

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_file(arguments.out)
     from pyro_vae.catalogue import load_program
 
-    program = load_program(arguments.program)
+    program = load_program(arguments.program, posteriordb=arguments.posteriordb)
 
     from pyro_vae.mcmc import nuts
     from pyro_vae.posterior.convergence import chain_health

@@ -45,10 +45,11 @@ def flat_draws(tree: xr.DataTree) -> Draws:
 
 
 def baseline_name(tree: xr.DataTree | None) -> str:
-    """What to call the baseline in a legend: ``NUTS``, or ``exact draws`` for a program's own."""
+    """What to call the baseline in a legend: ``NUTS``, or ``exact draws`` or ``reference draws`` of a program."""
     if tree is None:
         return "baseline"
-    return "exact draws" if tree.attrs.get("exact") else "NUTS"
+    kinds = {"exact": "exact draws", "reference": "reference draws"}
+    return next((words for kind, words in kinds.items() if tree.attrs.get(kind)), "NUTS")
 
 
 def misfit(guides: Mapping[str, Draws], baseline: Draws) -> dict[str, float]:

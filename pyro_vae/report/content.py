@@ -74,7 +74,7 @@ class ReportContent:
 
     @property
     def baseline_name(self) -> str:
-        """``NUTS``, or ``exact draws``."""
+        """``NUTS``, ``exact draws`` or ``reference draws``."""
         from pyro_vae.plots.draws import baseline_name
 
         return baseline_name(self.baseline)

@@ -1,9 +1,9 @@
-"""Where the baseline comes from: NUTS now, a run or a file that is there already, or a program's exact draws."""
+"""Where the baseline comes from: NUTS now, a run or a file that is there, a program's exact or reference draws."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,9 @@ def check_baseline_option(baseline: Baseline, program: Program) -> Baseline:
     be read.
     """
     if baseline is None:
-        return "reference" if program.exact_draws is not None else "nuts"
-    if isinstance(baseline, str) and baseline == "reference" and program.exact_draws is None:
-        raise OptionError(
-            f"baseline='reference': {program.name} has no exact draws. Leave it out to run NUTS, or give the program "
-            "a function exact_draws(n, seed) that returns {name: array [n, *shape]}."
-        )
+        return "reference" if program.has_reference else "nuts"
+    if isinstance(baseline, str) and baseline == "reference" and not program.has_reference:
+        raise OptionError(f"baseline='reference': {_no_reference(program)}")
     if isinstance(baseline, str) and baseline in ("reference", "nuts"):
         return baseline
     if isinstance(baseline, (str, os.PathLike)):
@@ -62,8 +59,7 @@ def baseline_draws(baseline: Baseline, program: Program, data: Any, options: Opt
 
         return from_mcmc(baseline, program.model, data, **labels)
     if baseline == "reference":
-        assert program.exact_draws is not None
-        return exact_tree(program.exact_draws, program, data, options, labels)
+        return reference_tree(program, data, options, labels)
     from pyro_vae.mcmc import nuts
 
     return nuts(
@@ -77,18 +73,24 @@ def baseline_draws(baseline: Baseline, program: Program, data: Any, options: Opt
     )
 
 
-def exact_tree(
-    exact_draws: Callable, program: Program, data: Any, options: Options, labels: dict[str, Any]
-) -> xr.DataTree:
-    """A program's exact draws, with what the model says about them (predictive draws, log-likelihood), as NUTS's have.
+def reference_tree(program: Program, data: Any, options: Options, labels: dict[str, Any]) -> xr.DataTree:
+    """A program's exact or reference draws, with what the model says about them, as NUTS's have.
 
-    Raises :class:`~pyro_vae.errors.ProgramError` naming a latent site that the program does not draw.
+    Exact draws are as many as NUTS was asked for, and independent. Reference draws are as many as there are, of chains
+    that have to show that they count. Raises :class:`~pyro_vae.errors.ProgramError` naming a latent site that has none.
     """
     args, kwargs = call_arguments(data)
-    chains, draws = options.nuts["chains"], options.nuts["draws"]
-    drawn = {name: np.asarray(value) for name, value in exact_draws(chains * draws, options.seed).items()}
     with kept_randomness():
         latents = plan_pair(program.model, None, args, kwargs).latents
+    samples, attrs = (_exact if program.exact_draws else _referred)(program, latents, options)
+    return assemble(model_groups(program.model, args, kwargs, samples, seed=options.seed), attrs=attrs, **labels)
+
+
+def _exact(program: Program, latents: Sequence[str], options: Options) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Exact draws ``{site: [chain, draw, *shape]}``, and what they are."""
+    chains, draws = options.nuts["chains"], options.nuts["draws"]
+    assert program.exact_draws is not None
+    drawn = {name: np.asarray(value) for name, value in program.exact_draws(chains * draws, options.seed).items()}
     for name in latents:
         shape = drawn[name].shape if name in drawn else "nothing"
         if name not in drawn or drawn[name].shape[:1] != (chains * draws,):
@@ -96,10 +98,33 @@ def exact_tree(
                 f"{program.path or program.name}: exact_draws({chains * draws}, seed) must give '{name}' an array "
                 f"[{chains * draws}, *shape], got {shape}."
             )
-    samples = {name: drawn[name].reshape(chains, draws, *drawn[name].shape[1:]) for name in latents}
     how = f"{chains * draws} exact draws, by the program's exact_draws"
-    return assemble(
-        model_groups(program.model, args, kwargs, samples, seed=options.seed),
-        attrs={"exact": True, "engine": "exact draws", "how": how, "seed": options.seed},
-        **labels,
+    samples = {name: drawn[name].reshape(chains, draws, *drawn[name].shape[1:]) for name in latents}
+    return samples, {"exact": True, "engine": "exact draws", "how": how, "seed": options.seed}
+
+
+def _referred(
+    program: Program, latents: Sequence[str], options: Options
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reference draws ``{site: [chain, draw, *shape]}``, and what they are."""
+    assert program.reference_draws is not None
+    drawn = {name: np.asarray(value) for name, value in program.reference_draws().items()}
+    missing = [name for name in latents if name not in drawn]
+    if missing:
+        raise ProgramError(
+            f"{program.path or program.name}: the reference draws have nothing for site '{missing[0]}', only "
+            f"{sorted(drawn)}. Let from_reference(draws) in the program compute it from them."
+        )
+    samples = {name: drawn[name] for name in latents}
+    chains, draws = next(iter(samples.values())).shape[:2]
+    how = f"Reference draws of {program.name}: {chains} chains of {draws} draws that Stan made."
+    return samples, {"reference": True, "engine": "reference draws", "how": how, "seed": options.seed}
+
+
+def _no_reference(program: Program) -> str:
+    if program.name.startswith("posteriordb:"):
+        return f"posteriordb has no reference draws of {program.name.partition(':')[2]}. Leave it out to run NUTS."
+    return (
+        f"{program.name} has no exact draws. Leave it out to run NUTS, or give the program a function "
+        "exact_draws(n, seed) that returns {name: array [n, *shape]}."
     )

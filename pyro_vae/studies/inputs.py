@@ -43,7 +43,7 @@ def program_of(
     changes = {key: value for key, value in given.items() if value is not None}
     if data is not None:
         # What is known exactly is known about the posterior given the program's own data.
-        changes |= {"reference": None, "exact_draws": None}
+        changes |= {"reference": None, "exact_draws": None, "reference_draws": None}
     return replace(program, **changes)
 
 

@@ -51,7 +51,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def arguments(source: str, baseline: str | None = None) -> argparse.Namespace:
-    return argparse.Namespace(program=source, baseline=baseline, **OPTIONS)
+    return argparse.Namespace(program=source, posteriordb=None, baseline=baseline, **OPTIONS)
 
 
 def test_the_draws_are_those_of_nuts_in_this_process(path: Path) -> None:

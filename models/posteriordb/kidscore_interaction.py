@@ -1,0 +1,36 @@
+r"""A child's test score, by its mother's schooling, her IQ and their product.
+
+The cognitive test scores of 434 three- and four-year-old children; ``mom_hs`` is 1 where the mother finished high
+school:
+
+.. math:: \text{score}_i &\sim N(\beta_1 + \beta_2 \text{hs}_i + \beta_3 \text{iq}_i
+          + \beta_4 \text{hs}_i \text{iq}_i, \sigma^2), \\
+          \beta &\text{ flat}, \qquad \sigma \sim \text{half-Cauchy}(2.5)
+
+IQ lies around 100, far from 0, so that intercept, slopes and product are all but collinear: independent normals have
+standard deviations that are 17 times too small.
+
+Source: A. Gelman, J. Hill, Data Analysis Using Regression and Multilevel/Hierarchical Models (2007), section 3.3; the
+posterior kidiq-kidscore_interaction of posteriordb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from _regression import column, design, half_cauchy_regression
+from torch import Tensor
+
+posteriors = ("kidiq-kidscore_interaction",)
+coords = {"coefficient": ["intercept", "high school", "IQ", "high school x IQ"]}
+dims = {"beta": ["coefficient"], "y": ["child"]}
+
+
+def load(data: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The design matrix ``x`` ``[434, 4]`` and the scores ``y`` ``[434]``."""
+    school, iq = column(data, "mom_hs"), column(data, "mom_iq")
+    return {"x": design(school, iq, school * iq), "y": column(data, "kid_score")}
+
+
+model = half_cauchy_regression
