@@ -73,13 +73,13 @@ def program_in(path: Path, model_name: str | None = None, sizes: Mapping[str, An
 def program_of_posterior(path: Path, posterior: Posterior, name: str) -> Program:
     """The program in the file at ``path``, on the data of ``posterior``, with what is known about that.
 
-    The file's ``load`` takes the data of posteriordb; ``from_reference``, where it has one, completes the reference
-    draws by sites that posteriordb does not have. Raises as :func:`program_in`.
+    The file's ``load`` takes the data of posteriordb. Its ``from_reference``, if it has one, takes the reference draws
+    and these data, and adds draws of sites that posteriordb does not have. Raises as :func:`program_in`.
     """
     with _importable(path.parent):
         module = _import(path)
         program = _program(module, path, "model", None, told=(posterior.data,))
-    complete, draws = getattr(module, "from_reference", dict), posterior.draws
+    complete = getattr(module, "from_reference", lambda draws, data: draws)
     return replace(
         program,
         name=name,
@@ -88,7 +88,7 @@ def program_of_posterior(path: Path, posterior: Posterior, name: str) -> Program
             "parameters": _labelled(posterior.summary, program),
             "parameters_source": f"the summary of the reference draws of posteriordb: {posterior.source}",
         },
-        reference_draws=None if draws is None else lambda: complete(draws()),
+        reference_draws=None if posterior.draws is None else lambda: complete(posterior.draws(), posterior.data),
     )
 
 

@@ -13,6 +13,7 @@ posterior eight_schools-eight_schools_noncentered of posteriordb.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import _eight_schools as schools
 import numpy as np
@@ -23,7 +24,7 @@ load = schools.load
 model = schools.noncentered
 
 
-def from_reference(draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def from_reference(draws: Mapping[str, np.ndarray], data: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The draws of posteriordb with ``theta_trans``, which it does not have."""
     steps = (draws["theta"] - draws["mu"][..., None]) / draws["tau"][..., None]
     return {**draws, "theta_trans": steps}

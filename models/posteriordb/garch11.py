@@ -21,6 +21,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 from _flat_priors import flat, flat_positive
+from _recursion import decaying_sum
 from torch import Tensor
 
 posteriors = ("garch-garch11",)
@@ -47,19 +48,7 @@ def model(y: Tensor, sigma1: Tensor) -> None:
         pyro.sample("y", dist.Normal(mu, variance.sqrt()), obs=y)
 
 
-def decaying_sum(values: Tensor, decay: Tensor) -> Tensor:
-    """h of the recursion :math:`h_t = v_t + b h_{t-1}` along the last dim, in log T steps.
-
-    After the step with shift s, each entry holds the sum over the 2s entries up to its own.
-    """
-    shift = 1
-    while shift < values.shape[-1]:
-        values = values + decay * torch.nn.functional.pad(values[..., :-shift], (shift, 0))
-        decay, shift = decay * decay, 2 * shift
-    return values
-
-
-def from_reference(draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def from_reference(draws: Mapping[str, np.ndarray], data: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The draws of posteriordb with ``weights``, which it does not have."""
     shares = np.stack([draws["alpha1"], draws["beta1"], 1 - draws["alpha1"] - draws["beta1"]], -1)
     shares = np.maximum(shares, 1e-12)  # the draws are rounded

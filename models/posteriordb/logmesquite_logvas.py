@@ -1,11 +1,12 @@
-r"""The weight of mesquite bushes, by volume, area and shape of their canopies and three more measurements.
+r"""The logarithm of the weight of mesquite bushes, by volume, area and shape of their canopy and three more.
 
-46 bushes of Texas were measured and then cut down and weighed. With the canopy's diameters :math:`d_1, d_2` and
-height h, all logarithms natural:
+The weight of the leaves of 46 mesquite bushes, by what was measured before they were harvested: the canopy's diameters
+:math:`d_1, d_2` and height h, the total height t, the number of stems d per plant unit (the density), and the group g,
+one of two times of the year.
 
-.. math:: \ln \text{weight}_i \sim N(\beta_1 + \beta_2 \ln d_1 d_2 h + \beta_3 \ln d_1 d_2 + \beta_4 \ln d_1 / d_2
-          + \beta_5 \ln \text{total height} + \beta_6 \ln \text{density} + \beta_7 \text{group}, \sigma^2),
-          \qquad \beta \text{ and } \sigma > 0 \text{ flat}
+.. math:: \ln \text{weight}_i &\sim N(\beta_1 + \beta_2 \ln d_1 d_2 h + \beta_3 \ln d_1 d_2 \\
+          &\qquad + \beta_4 \ln d_1 / d_2 + \beta_5 \ln t + \beta_6 \ln d + \beta_7 g, \sigma^2), \\
+          \beta &\text{ and } \sigma > 0 \text{ flat}
 
 Volume and area say nearly the same, and so do the two heights: the columns are collinear.
 
@@ -27,12 +28,10 @@ dims = {"beta": ["coefficient"], "y": ["bush"]}
 
 
 def load(data: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The design matrix ``x`` ``[46, 7]`` and the log weights ``y`` ``[46]``, in grams."""
-    first, second = column(data, "diam1").log(), column(data, "diam2").log()
-    area = first + second
-    others = (column(data, name).log() for name in ("total_height", "density"))
-    volume = area + column(data, "canopy_height").log()
-    x = design(volume, area, first - second, *others, column(data, "group"))
+    """The design matrix ``x`` ``[N, 7]`` and the log weights ``y`` ``[N]``."""
+    first, second, height = (column(data, name).log() for name in ("diam1", "diam2", "canopy_height"))
+    total, density = (column(data, name).log() for name in ("total_height", "density"))
+    x = design(first + second + height, first + second, first - second, total, density, column(data, "group"))
     return {"x": x, "y": column(data, "weight").log()}
 
 

@@ -1,0 +1,35 @@
+r"""The logarithm of the weight of mesquite bushes, by volume, area and shape of their canopy, height and group.
+
+The weight of the leaves of 46 mesquite bushes, by what was measured before they were harvested: the canopy's diameters
+:math:`d_1, d_2` and height h, the total height t and the group g, one of two times of the year.
+
+.. math:: \ln \text{weight}_i &\sim N(\beta_1 + \beta_2 \ln d_1 d_2 h + \beta_3 \ln d_1 d_2 \\
+          &\qquad + \beta_4 \ln d_1 / d_2 + \beta_5 \ln t + \beta_6 g, \sigma^2), \\
+          \beta &\text{ and } \sigma > 0 \text{ flat}
+
+Source: A. Gelman, J. Hill, Data Analysis Using Regression and Multilevel/Hierarchical Models (2007), section 4.6; the
+posterior mesquite-logmesquite_logvash of posteriordb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from _regression import column, design, flat_regression
+from torch import Tensor
+
+posteriors = ("mesquite-logmesquite_logvash",)
+coords = {"coefficient": ["intercept", "volume", "area", "shape", "total height", "group"]}
+dims = {"beta": ["coefficient"], "y": ["bush"]}
+
+
+def load(data: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The design matrix ``x`` ``[N, 6]`` and the log weights ``y`` ``[N]``."""
+    first, second, height = (column(data, name).log() for name in ("diam1", "diam2", "canopy_height"))
+    total = column(data, "total_height").log()
+    x = design(first + second + height, first + second, first - second, total, column(data, "group"))
+    return {"x": x, "y": column(data, "weight").log()}
+
+
+model = flat_regression
