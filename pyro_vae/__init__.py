@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     from pyro_vae.particles import draw as draw
     from pyro_vae.posterior import sample_posterior as sample_posterior
     from pyro_vae.studies import Comparison as Comparison
+    from pyro_vae.studies import GradientStudy as GradientStudy
     from pyro_vae.studies import compare as compare
+    from pyro_vae.studies import gradients as gradients
     from pyro_vae.training import Fit as Fit
     from pyro_vae.training import Validation as Validation
     from pyro_vae.training import fit as fit
@@ -70,6 +72,7 @@ _HOME = {
     "DivergedError": "errors",
     "EstimatorError": "errors",
     "Fit": "training",
+    "GradientStudy": "studies",
     "IWAE": "estimators",
     "MeasureValued": "estimators",
     "LinearAnnealing": "estimators",
@@ -97,6 +100,7 @@ _HOME = {
     "compare": "studies",
     "draw": "particles",
     "fit": "training",
+    "gradients": "studies",
     "load_fit": "training",
     "load_program": "catalogue",
     "nuts": "mcmc",

@@ -53,14 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from pyro_vae.studies import ComparisonInterrupted, compare
 
-    estimators = _names(arguments.estimator)
+    estimators = shared.names(arguments.estimator)
     # The times of estimators are a result. With NUTS beside them, they would be those of who shared the machine.
     alongside = nullcontext(arguments.baseline) if len(estimators) > 1 else nuts_alongside(program, arguments)
     try:
         with saying(arguments.quiet), alongside as baseline:
             comparison = compare(
                 program,
-                guides=_names(arguments.guide) or None,
+                guides=shared.names(arguments.guide) or None,
                 baseline=baseline,
                 estimator=estimators if len(estimators) > 1 else arguments.estimator,
                 num_particles=arguments.particles,
@@ -80,11 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise KeyboardInterrupt(_kept(stop, out)) from stop
     _show(comparison, out)
     return int(_failed(comparison, arguments.fail_on))
-
-
-def _names(said: str | None) -> list[str]:
-    """The names in a list with commas between them."""
-    return [] if said is None else [name.strip() for name in said.split(",")]
 
 
 def _show(comparison: Comparison, out: Path) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.convergence import fit_convergence as fit_convergence
     from pyro_vae.diagnostics.coverage import MissingMass as MissingMass
     from pyro_vae.diagnostics.coverage import missing_mass as missing_mass
+    from pyro_vae.diagnostics.gradient_advice import recommendation as recommendation
+    from pyro_vae.diagnostics.gradient_noise import EstimatorNoise as EstimatorNoise
     from pyro_vae.diagnostics.importance import ImportanceWeights as ImportanceWeights
     from pyro_vae.diagnostics.importance import pareto_khat as pareto_khat
     from pyro_vae.diagnostics.judgement import Judgement as Judgement
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.verdict import decide as decide
 
 _HOME = {
+    "EstimatorNoise": "gradient_noise",
     "FitConvergence": "convergence",
     "ImportanceWeights": "importance",
     "Judgement": "judgement",
@@ -32,6 +35,7 @@ _HOME = {
     "missing_mass": "coverage",
     "parameter_table": "accuracy",
     "pareto_khat": "importance",
+    "recommendation": "gradient_advice",
 }
 __all__ = sorted(_HOME)
 

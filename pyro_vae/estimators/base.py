@@ -21,6 +21,9 @@ class Claims:
     objective is a lower bound on the log evidence. ``upper_bound``: it is an upper bound, and is minimised.
     ``shift_invariant``: a constant added to log p leaves every single
     gradient as it is. ``zero_variance_at_posterior``: the guide's gradient is exactly zero once q is the posterior.
+    ``order``: alpha of the Rényi bound that this objective is, 1 for the ELBO, 0 for the importance-weighted bound of K
+    draws. ``guide_objective``: what the guide follows, in two or three words, where ``unbiased`` False is about the
+    guide alone: the model's parameters then still follow the bound of that order, without bias.
     """
 
     unbiased: bool
@@ -28,6 +31,17 @@ class Claims:
     shift_invariant: bool = False
     zero_variance_at_posterior: bool = False
     upper_bound: bool = False
+    order: float = 1.0
+    guide_objective: str = ""
+
+    @property
+    def objective(self) -> str:
+        """The objective's name. Gradients of two estimators can be compared where it is the same.
+
+        >>> Claims(unbiased=True).objective, Claims(unbiased=True, order=0.0).objective
+        ('ELBO', 'IWAE')
+        """
+        return {1.0: "ELBO", 0.0: "IWAE"}.get(float(self.order), f"Rényi {self.order:g}")
 
 
 @dataclass(frozen=True)

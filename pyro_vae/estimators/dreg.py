@@ -42,7 +42,7 @@ class DReG(Estimator):
     True
     """
 
-    claims = Claims(unbiased=True, shift_invariant=True, zero_variance_at_posterior=True)
+    claims = Claims(unbiased=True, shift_invariant=True, zero_variance_at_posterior=True, order=0.0)
 
     @property
     def passes(self) -> frozenset[Pass]:

@@ -43,7 +43,10 @@ class IWAE(Estimator):
     @property
     def claims(self) -> Claims:  # type: ignore[override]
         """Unbiased for its own K-sample bound, but not with the landing stuck."""
-        return Claims(unbiased=not self.sticking_the_landing, zero_variance_at_posterior=self.sticking_the_landing)
+        stuck = self.sticking_the_landing
+        return Claims(
+            unbiased=not stuck, zero_variance_at_posterior=stuck, order=0.0, guide_objective="IWAE" if stuck else ""
+        )
 
     @property
     def passes(self) -> frozenset[Pass]:

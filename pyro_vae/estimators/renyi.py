@@ -45,7 +45,7 @@ class Renyi(Estimator):
     @property
     def claims(self) -> Claims:  # type: ignore[override]
         """Unbiased for its own K-sample objective; a bound for alpha >= 0."""
-        return Claims(unbiased=True, bound=self.alpha >= 0)
+        return Claims(unbiased=True, bound=self.alpha >= 0, order=float(self.alpha))
 
     def __call__(self, particles: Particles, control: nn.Module | None = None) -> Estimate:
         """The estimate of K particles."""

@@ -42,7 +42,13 @@ class TailAdaptive(Estimator):
 
     exponent: float = -1.0
 
-    claims = Claims(unbiased=False, shift_invariant=True, zero_variance_at_posterior=True)
+    claims = Claims(
+        unbiased=False,
+        shift_invariant=True,
+        zero_variance_at_posterior=True,
+        order=0.0,
+        guide_objective="tail-adaptive",
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.exponent, (int, float)) or not math.isfinite(self.exponent):

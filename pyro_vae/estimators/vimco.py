@@ -38,7 +38,7 @@ class VIMCO(Estimator):
 
     pathwise: bool = False
 
-    claims = Claims(unbiased=True, shift_invariant=True)
+    claims = Claims(unbiased=True, shift_invariant=True, order=0.0)
 
     @property
     def passes(self) -> frozenset[Pass]:

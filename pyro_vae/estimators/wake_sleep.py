@@ -47,7 +47,7 @@ class WakeSleep(Estimator):
     insomnia: float = 0.0
     dreams: int = 1
 
-    claims = Claims(unbiased=False, shift_invariant=True)
+    claims = Claims(unbiased=False, shift_invariant=True, order=0.0, guide_objective="sleep")
 
     def __post_init__(self) -> None:
         share, observed = self.insomnia, self.observed

@@ -39,7 +39,7 @@ class WakeWake(Estimator):
     tensor(-0.4526)
     """
 
-    claims = Claims(unbiased=False, shift_invariant=True)
+    claims = Claims(unbiased=False, shift_invariant=True, order=0.0, guide_objective="wake")
 
     @property
     def passes(self) -> frozenset[Pass]:

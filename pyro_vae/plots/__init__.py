@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pyro_vae.plots.estimators import Reached as Reached
     from pyro_vae.plots.estimators import plot_estimators as plot_estimators
     from pyro_vae.plots.forest import plot_forest as plot_forest
+    from pyro_vae.plots.gradients import plot_gradients as plot_gradients
     from pyro_vae.plots.marginals import plot_marginals as plot_marginals
     from pyro_vae.plots.pair import plot_pair as plot_pair
     from pyro_vae.plots.predictive import plot_predictive as plot_predictive
@@ -21,6 +22,7 @@ _HOME = {
     "plot_bound": "bound",
     "plot_estimators": "estimators",
     "plot_forest": "forest",
+    "plot_gradients": "gradients",
     "plot_marginals": "marginals",
     "plot_pair": "pair",
     "plot_predictive": "predictive",

@@ -6,12 +6,14 @@ if TYPE_CHECKING:
     from pyro_vae.report.content import ReportContent as ReportContent
     from pyro_vae.report.figures import all_figures as all_figures
     from pyro_vae.report.figures import save_figures as save_figures
+    from pyro_vae.report.gradients import print_gradients as print_gradients
     from pyro_vae.report.html import write_html as write_html
     from pyro_vae.report.terminal import print_report as print_report
 
 _HOME = {
     "ReportContent": "content",
     "all_figures": "figures",
+    "print_gradients": "gradients",
     "print_report": "terminal",
     "save_figures": "figures",
     "write_html": "html",

@@ -48,11 +48,11 @@ def print_report(content: ReportContent, console: Console | None = None) -> None
         _print_estimators(content, console, width, ascii_only)
     elif found:
         console.print(_table(found, ascii_only), width=width)
-        console.print(_text(_LEGEND, "dim", ascii_only), width=width)
+        console.print(plain_text(_LEGEND, "dim", ascii_only), width=width)
     for row in found:
         console.print(_sentence(row, ascii_only), width=width)
     if content.how:
-        console.print(_text(f"\nBaseline: {content.how}", "", ascii_only), width=width)
+        console.print(plain_text(f"\nBaseline: {content.how}", "", ascii_only), width=width)
 
 
 def _table(found: list[Row], ascii_only: bool) -> Table:
@@ -68,7 +68,7 @@ def _table(found: list[Row], ascii_only: bool) -> Table:
     table.add_column("sd ratio", justify="right", no_wrap=True)
     for row in found:
         cells = [row.guide, "", row.bound.partition(" ")[0], row.khat, row.worst, row.delta_mean, row.sd_ratio]
-        texts = [_text(cell, "", ascii_only) for cell in cells]
+        texts = [plain_text(cell, "", ascii_only) for cell in cells]
         texts[1] = _level(row.level, ascii_only)
         table.add_row(*texts)
     return table
@@ -79,19 +79,19 @@ def _print_estimators(content: ReportContent, console: Console, width: int, asci
     found = estimator_rows(content)
     names = min(28, max(len(content.kind), *(len(row.name) for row in found)))
     reached = ("own bound", "ELBO", "k-hat", "verdict")
-    console.print(_columns(content.kind, names, reached, [_reached(row) for row in found], ascii_only), width=width)
-    console.print(_text(_OBJECTIVES + "\n", "dim", ascii_only), width=width)
+    console.print(columns(content.kind, names, reached, [_reached(row) for row in found], ascii_only), width=width)
+    console.print(plain_text(_OBJECTIVES + "\n", "dim", ascii_only), width=width)
     cost = ("converged", "steps", "ms/step", "seconds", "start-up")
     rows = [(row.name, row.converged, row.steps, row.per_step, row.seconds, row.start_up) for row in found]
-    console.print(_columns(content.kind, names, cost, rows, ascii_only), width=width)
-    console.print(_text(_CLOCK, "dim", ascii_only), width=width)
+    console.print(columns(content.kind, names, cost, rows, ascii_only), width=width)
+    console.print(plain_text(_CLOCK, "dim", ascii_only), width=width)
 
 
 def _reached(row: EstimatorRow) -> tuple[str, ...]:
     return row.name, row.bound, row.elbo, row.khat, row.level
 
 
-def _columns(kind: str, width: int, headings: tuple[str, ...], rows: list[tuple[str, ...]], ascii_only: bool) -> Table:
+def columns(kind: str, width: int, headings: tuple[str, ...], rows: list[tuple[str, ...]], ascii_only: bool) -> Table:
     """A table whose first column has the names, ``width`` wide; a column of verdicts is coloured."""
     from rich.table import Table
 
@@ -100,22 +100,22 @@ def _columns(kind: str, width: int, headings: tuple[str, ...], rows: list[tuple[
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
     for row in rows:
-        last = _level(row[-1], ascii_only) if headings[-1] == "verdict" else _text(row[-1], "", ascii_only)
-        table.add_row(*(_text(cell, "", ascii_only) for cell in row[:-1]), last)
+        last = _level(row[-1], ascii_only) if headings[-1] == "verdict" else plain_text(row[-1], "", ascii_only)
+        table.add_row(*(plain_text(cell, "", ascii_only) for cell in row[:-1]), last)
     return table
 
 
 def _level(level: str, ascii_only: bool) -> Text:
-    return _text(_WORDS.get(level, level), _STYLES.get(level, "bold"), ascii_only)
+    return plain_text(_WORDS.get(level, level), _STYLES.get(level, "bold"), ascii_only)
 
 
 def _sentence(row: Row, ascii_only: bool) -> Text:
-    sentence = _text(f"\n{row.guide}: ", "bold", ascii_only)
+    sentence = plain_text(f"\n{row.guide}: ", "bold", ascii_only)
     sentence.append(_level(row.level, ascii_only))
-    return sentence.append(_text(f". {' '.join([row.reason, *row.remarks])}", "", ascii_only))
+    return sentence.append(plain_text(f". {' '.join([row.reason, *row.remarks])}", "", ascii_only))
 
 
-def _text(content: str, look: str, ascii_only: bool) -> Text:
+def plain_text(content: str, look: str, ascii_only: bool) -> Text:
     """Text that rich takes as it is: "theta[Choate]" is no markup."""
     from rich.text import Text
 

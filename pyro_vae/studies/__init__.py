@@ -1,16 +1,20 @@
-"""What a person asks in one call, put together from the layers below: ``compare``."""
+"""What a person asks in one call, put together from the layers below: ``compare``, ``gradients``."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyro_vae.studies.comparing import compare as compare
     from pyro_vae.studies.comparison import Comparison as Comparison
+    from pyro_vae.studies.gradient_study import GradientStudy as GradientStudy
     from pyro_vae.studies.interruption import ComparisonInterrupted as ComparisonInterrupted
+    from pyro_vae.studies.measuring import gradients as gradients
 
 _HOME = {
     "Comparison": "comparison",
     "ComparisonInterrupted": "interruption",
+    "GradientStudy": "gradient_study",
     "compare": "comparing",
+    "gradients": "measuring",
 }
 __all__ = sorted(_HOME)
 

@@ -79,14 +79,24 @@ def _estimators(given: Any) -> dict[str, Any] | None:
     """Several estimators by name; None if it is one, or the default."""
     if given is None or isinstance(given, (str, Estimator, pyro.infer.ELBO)) or not isinstance(given, Iterable):
         return None
+    return estimators_by_name(given, "estimator")
+
+
+def estimators_by_name(given: Any, option: str) -> dict[str, Any]:
+    """Estimators by the names to show, from one, a list or a dict of them; ``option`` is what the person gave them as.
+
+    Raises :class:`~pyro_vae.errors.OptionError` for none, for a name that is there twice, and for what is none.
+    """
+    if isinstance(given, (str, Estimator, pyro.infer.ELBO)) or not isinstance(given, Iterable):
+        given = [given]
     pairs = list(given.items()) if isinstance(given, Mapping) else [(_name(one), one) for one in given]
     if not pairs:
-        raise OptionError("estimator: expected at least one estimator, got none.")
+        raise OptionError(f"{option}: expected at least one estimator, got none.")
     found: dict[str, Any] = {}
     for name, one in pairs:
         if name in found:
             raise OptionError(
-                f"estimator: '{name}' is there twice. Give a dict whose keys tell the two apart: "
+                f"{option}: '{name}' is there twice. Give a dict whose keys tell the two apart: "
                 f"{{'{name} a': ..., '{name} b': ...}}."
             )
         found[str(name)] = _estimator(str(name), one)

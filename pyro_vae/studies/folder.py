@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pyro_vae.errors import OutputError
 
-MARK = "report.html"  # by which a folder is known to be one of ours
+MARKS = ("report.html", "gradients.csv")  # by which a folder is known to be one of ours
 
 
 def check_folder(folder: str | Path) -> Path:
@@ -24,7 +24,7 @@ def check_folder(folder: str | Path) -> Path:
     folder = Path(folder).expanduser()
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{folder} is there and is not a folder. Choose another place for the results.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not any((folder / mark).is_file() for mark in MARKS):
         raise OutputError(
             f"{folder} has files in it that are not a report's, and would have to go. Choose a folder that is empty "
             "or new."

@@ -48,16 +48,33 @@ def options_of(
         "guide_draws": guide_draws,
         **{key: nuts[key] for key in ("chains", "draws", "warmup")},
     }.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise OptionError(f"{name}: expected a whole number above 0, got {value!r}.")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise OptionError(f"seed: expected a whole number from 0 or None, got {seed!r}.")
+        checked_count(name, value)
     said = {key: value for key, value in fit.items() if value is not None}
     if not refit and said:
         key, value = next(iter(said.items()))
         raise OptionError(f"{key}={value!r} with refit=False: nothing is fitted then. Leave out one of the two.")
-    # A seed that nobody chose is drawn and recorded, so that the report can be made again.
-    chosen = secrets.randbelow(2**31) if seed is None else seed
     return Options(
-        seed=chosen, refit=refit, guide_draws=guide_draws, progress=progress, stop=stop, fit=said, nuts=dict(nuts)
+        seed=checked_seed(seed),
+        refit=refit,
+        guide_draws=guide_draws,
+        progress=progress,
+        stop=stop,
+        fit=said,
+        nuts=dict(nuts),
     )
+
+
+def checked_count(name: str, value: Any) -> int:
+    """The option ``name``, which has to be a whole number above 0: :class:`~pyro_vae.errors.OptionError` if not."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise OptionError(f"{name}: expected a whole number above 0, got {value!r}.")
+    return value
+
+
+def checked_seed(seed: Any) -> int:
+    """The seed; one that nobody chose is drawn, and recorded so that the study can be made again."""
+    if seed is None:
+        return secrets.randbelow(2**31)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise OptionError(f"seed: expected a whole number from 0 or None, got {seed!r}.")
+    return seed

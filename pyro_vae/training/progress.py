@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,8 +67,7 @@ def progress_bar(wanted: bool | None, title: str) -> Iterator[Bar]:
 
     ``wanted`` None draws on a terminal or in a notebook and is silent elsewhere; True and False insist.
     """
-    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    if wanted is False or (wanted is None and not watched):
+    if not _watched(wanted):
         yield Bar()
         return
     from rich.console import Console
@@ -84,3 +83,23 @@ def progress_bar(wanted: bool | None, title: str) -> Iterator[Bar]:
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield _RichBar(progress, title)
+
+
+@contextmanager
+def counted(wanted: bool | None, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for what is not a fit: tell it how many of how many are done. ``wanted`` as for :func:`progress_bar`."""
+    if not _watched(wanted):
+        yield lambda done, end: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(compact=True), console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, end: progress.update(task, completed=done, total=end)
+
+
+def _watched(wanted: bool | None) -> bool:
+    seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return seen if wanted is None else wanted

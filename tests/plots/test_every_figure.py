@@ -28,12 +28,26 @@ HISTORIES = {"auto_normal": trees.history(-33.4), "auto_multivariate_normal": tr
 ESTIMATORS = {"reparameterized": trees.history(-33.4), "score-function:leave-one-out": trees.history(-32, gap=0.9)}
 REACHED = {"reparameterized": plots.Reached(-33.4, 0.01, 0.91)}
 
+GRADIENTS = [
+    trees.gradient_noise(name, place, objective, variance, biased)
+    for place in ("start", "fit")
+    for name, objective, variance, biased in (
+        ("reparameterized", "ELBO", 40.0, "no"),
+        ("score-function:leave-one-out", "ELBO", 9e5, "no"),
+        ("of my own, with a name that is long", "ELBO", 0.0, "yes"),
+        ("dreg", "IWAE (K=16)", 3.0, "no"),
+        ("iwae", "IWAE (K=16)", 5.0, "no"),
+        ("cubo", "CUBO 2 (K=16)", 5.0, "by design"),
+    )
+]
+
 WIDTHS = (style.WIDTH, style.NARROW)
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     "bound": lambda schools, **size: plots.plot_bound(HISTORIES, log_evidence=-31.3113, **size),
     "estimators": lambda schools, **size: plots.plot_estimators(ESTIMATORS, REACHED, log_evidence=-31.3113, **size),
     "forest": lambda schools, **size: plots.plot_forest(schools.posteriors, schools.baseline, **size),
+    "gradients": lambda schools, **size: plots.plot_gradients(GRADIENTS, **size),
     "marginals": lambda schools, **size: plots.plot_marginals(schools.posteriors, schools.baseline, **size),
     "pair": lambda schools, **size: plots.plot_pair(schools.posteriors, schools.baseline, **size),
     "predictive": lambda schools, **size: plots.plot_predictive(schools.posteriors, schools.baseline, **size),
@@ -96,6 +110,8 @@ def test_a_figure_that_lacks_what_it_shows_says_so() -> None:
         plots.plot_bound({"mine": SimpleNamespace(bound=np.full(9, np.nan), seconds=np.arange(9.0))})
     with pytest.raises(OptionError, match="finite bound"):
         plots.plot_estimators({"mine": SimpleNamespace(**dict.fromkeys(("bound", "elbo", "seconds"), np.empty(0)))})
+    with pytest.raises(OptionError, match=r"of 'model': expected one of \['guide'\]"):
+        plots.plot_gradients(GRADIENTS, of="model")
     with pytest.raises(OptionError, match="'theta' is not in the draws; they have: z"):
         plots.plot_marginals({"mine": bare}, bare, parameters=["theta"])
     with pytest.raises(OptionError, match="'theta' is not in the draws; they have: z"):

@@ -113,3 +113,12 @@ def history(final: float, steps: int = 3000, seed: int = 0, seconds: float = 2.0
     at = np.arange(steps)
     bound = final - 1e4 * np.exp(-at / (0.02 * steps)) - 8 * np.exp(-at / (0.15 * steps)) + 0.8 * rng.normal(size=steps)
     return SimpleNamespace(bound=bound, elbo=bound - gap, seconds=seconds * (at + 1) / steps)
+
+
+def gradient_noise(name: str, place: str, objective: str, variance: float, biased: str) -> SimpleNamespace:
+    """What a study of gradients found of one estimator."""
+    moments = SimpleNamespace(total_variance=variance)
+    return SimpleNamespace(
+        estimator=name, place=place, part="guide", objective=objective, biased=biased, moments=moments,
+        variance_seconds=1e-3 * variance,
+    )  # fmt: skip
