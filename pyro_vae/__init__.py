@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from pyro_vae.mcmc import nuts as nuts
     from pyro_vae.particles import draw as draw
     from pyro_vae.posterior import sample_posterior as sample_posterior
+    from pyro_vae.studies import Calibration as Calibration
     from pyro_vae.studies import Comparison as Comparison
     from pyro_vae.studies import GradientStudy as GradientStudy
+    from pyro_vae.studies import calibrate as calibrate
     from pyro_vae.studies import compare as compare
     from pyro_vae.studies import gradients as gradients
     from pyro_vae.training import Fit as Fit
@@ -64,6 +66,7 @@ _HOME = {
     "AnalyticKL": "estimators",
     "CUBO": "estimators",
     "ClosedFormEntropy": "estimators",
+    "Calibration": "studies",
     "Comparison": "studies",
     "CyclicalAnnealing": "estimators",
     "DReG": "estimators",
@@ -97,6 +100,7 @@ _HOME = {
     "Validation": "training",
     "WakeSleep": "estimators",
     "WakeWake": "estimators",
+    "calibrate": "studies",
     "compare": "studies",
     "draw": "particles",
     "fit": "training",

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyro_vae.diagnostics.accuracy import parameter_table as parameter_table
     from pyro_vae.diagnostics.baseline import check_baseline as check_baseline
+    from pyro_vae.diagnostics.calibration import CalibrationVerdict as CalibrationVerdict
+    from pyro_vae.diagnostics.calibration import calibration_table as calibration_table
+    from pyro_vae.diagnostics.calibration import judge_calibration as judge_calibration
     from pyro_vae.diagnostics.convergence import FitConvergence as FitConvergence
     from pyro_vae.diagnostics.convergence import fit_convergence as fit_convergence
     from pyro_vae.diagnostics.coverage import MissingMass as MissingMass
@@ -18,24 +21,37 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.importance import pareto_khat as pareto_khat
     from pyro_vae.diagnostics.judgement import Judgement as Judgement
     from pyro_vae.diagnostics.judgement import judge as judge
+    from pyro_vae.diagnostics.ranks import Rank as Rank
+    from pyro_vae.diagnostics.ranks import rank_among as rank_among
+    from pyro_vae.diagnostics.symmetry import symmetry_test as symmetry_test
+    from pyro_vae.diagnostics.uniformity import uniformity_bands as uniformity_bands
+    from pyro_vae.diagnostics.uniformity import uniformity_test as uniformity_test
     from pyro_vae.diagnostics.verdict import Verdict as Verdict
     from pyro_vae.diagnostics.verdict import decide as decide
 
 _HOME = {
     "EstimatorNoise": "gradient_noise",
+    "CalibrationVerdict": "calibration",
     "FitConvergence": "convergence",
     "ImportanceWeights": "importance",
     "Judgement": "judgement",
     "MissingMass": "coverage",
     "Verdict": "verdict",
+    "Rank": "ranks",
+    "calibration_table": "calibration",
     "check_baseline": "baseline",
     "decide": "verdict",
     "fit_convergence": "convergence",
     "judge": "judgement",
+    "judge_calibration": "calibration",
     "missing_mass": "coverage",
     "parameter_table": "accuracy",
     "pareto_khat": "importance",
     "recommendation": "gradient_advice",
+    "rank_among": "ranks",
+    "symmetry_test": "symmetry",
+    "uniformity_bands": "uniformity",
+    "uniformity_test": "uniformity",
 }
 __all__ = sorted(_HOME)
 

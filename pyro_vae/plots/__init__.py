@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyro_vae.plots.bound import plot_bound as plot_bound
+    from pyro_vae.plots.calibration import plot_sbc as plot_sbc
+    from pyro_vae.plots.calibration import plot_vsbc as plot_vsbc
     from pyro_vae.plots.estimators import Reached as Reached
     from pyro_vae.plots.estimators import plot_estimators as plot_estimators
     from pyro_vae.plots.forest import plot_forest as plot_forest
@@ -27,6 +29,8 @@ _HOME = {
     "plot_pair": "pair",
     "plot_predictive": "predictive",
     "plot_ranks": "ranks",
+    "plot_sbc": "calibration",
+    "plot_vsbc": "calibration",
     "plot_weights": "weights",
 }
 __all__ = sorted(_HOME)

@@ -1,8 +1,13 @@
 """What a person asks in one call, put together from the layers below: ``compare``, ``gradients``."""
 
+"""What a person asks in one call, put together from the layers below: ``compare``, ``calibrate``."""
+
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pyro_vae.studies.calibration.calibrating import calibrate as calibrate
+    from pyro_vae.studies.calibration.interruption import CalibrationInterrupted as CalibrationInterrupted
+    from pyro_vae.studies.calibration.result import Calibration as Calibration
     from pyro_vae.studies.comparing import compare as compare
     from pyro_vae.studies.comparison import Comparison as Comparison
     from pyro_vae.studies.gradient_study import GradientStudy as GradientStudy
@@ -10,9 +15,12 @@ if TYPE_CHECKING:
     from pyro_vae.studies.measuring import gradients as gradients
 
 _HOME = {
+    "Calibration": "calibration.result",
+    "CalibrationInterrupted": "calibration.interruption",
     "Comparison": "comparison",
     "ComparisonInterrupted": "interruption",
     "GradientStudy": "gradient_study",
+    "calibrate": "calibration.calibrating",
     "compare": "comparing",
     "gradients": "measuring",
 }
