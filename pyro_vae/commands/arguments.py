@@ -69,8 +69,3 @@ def seed(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
     return int(text)
-
-
-def names(said: str | None) -> list[str]:
-    """The names in a list with commas between them."""
-    return [] if said is None else [name.strip() for name in said.split(",")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,17 +15,16 @@ import numpy as np
 import pyro
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from pyro_vae.errors import ModelError, OptionError
-from pyro_vae.particles.data import Plate
-from pyro_vae.particles.handlers import is_delta
+from pyro_vae.particles.plan import Plan, plan_pair
 from pyro_vae.particles.state import unobserved
 from pyro_vae.particles.tracing import run_model
 from pyro_vae.potential.compiled import TOLERANCE, Gradient, as_numpy, compile_gradient, disagreement
 from pyro_vae.potential.enumerated import enumerated_log_joint
 from pyro_vae.potential.precision import double_precision, widest
-from pyro_vae.potential.sites import LatentSite, bijection, find_latents, read
+from pyro_vae.potential.reading import Reader
+from pyro_vae.potential.sites import LatentSite, find_latents
 
 _TRIES = 100  # starting points per chain before the model is said to have none
 _RADIUS = 2.0  # starts are uniform within this of 0 on the unconstrained scale, as Stan's
@@ -97,6 +97,40 @@ class Potential:
     def value_and_grad(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
         """The log density at ``flat``, ``[D]``, and its gradient, ``[D]``; compiled at the first call."""
         return self.gradient.evaluate(flat)
+
+    def values_and_grads(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The log densities at ``points`` ``[K, D]``, as ``[K]``, and their gradients ``[K, D]``; eager.
+
+        One run of the model for many points, where it allows a further axis of its batch dims, and one for each where
+        it does not. Where linear algebra breaks down at one of many points, each is run by itself.
+        """
+        points = np.asarray(points, dtype=np.float64)
+        if len(points) > 1 and self._many.vectorize and not self.discrete:
+            try:
+                return self._at_once(points)
+            except (torch.linalg.LinAlgError, ModelError):
+                pass
+        evaluate = as_numpy(self._pair)
+        values, gradients = zip(*(evaluate(point) for point in points), strict=True)
+        return np.array(values), np.stack(gradients)
+
+    def _at_once(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with self._evaluating(), torch.enable_grad():
+            leaf = torch.from_numpy(points.copy()).requires_grad_(True)
+            reader = self._reader(leaf, width=self._many.max_plate_nesting + 1)
+            run = run_model(
+                self.model, self.args, self.kwargs, num_particles=len(points), values=reader, plan=self._many
+            )
+            values = run.log_p() + reader.log_jacobian
+            (gradients,) = torch.autograd.grad(values.sum(), leaf)
+        return values.detach().double().numpy(), gradients.numpy()
+
+    @cached_property
+    def _many(self) -> Plan:
+        """How the model is run at many points."""
+        with unobserved(self.model), torch.no_grad(), self._evaluating(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the loop is what a fit or a draw would tell of
+            return plan_pair(self.model, None, self.args, self.kwargs)
 
     @cached_property
     def gradient(self) -> Gradient:
@@ -177,7 +211,7 @@ class Potential:
         where = "its gradient is not finite"
         if not self.discrete:
             with torch.no_grad(), self._evaluating():
-                run = self._run(_Reader(self, torch.as_tensor(point).unsqueeze(0)))
+                run = self._run(self._reader(torch.as_tensor(point).unsqueeze(0)))
             totals = {site.name: site.log_p.total().item() for site in run.sites.values() if site.log_p is not None}
             bad = [name for name, total in totals.items() if not math.isfinite(total)]
             where = f"site '{bad[0]}' has log-probability {totals[bad[0]]}" if bad else where
@@ -193,13 +227,13 @@ class Potential:
             raise OptionError(
                 f"init: the model has no continuous latent site '{unknown[0]}'; it has {list(self.names)}."
             )
-        reader = _Reader(self, torch.as_tensor(point).unsqueeze(0), init)
+        reader = self._reader(torch.as_tensor(point).unsqueeze(0), init)
         with torch.no_grad(), self._evaluating():
             self._run(reader)
         return reader.free[0].double().cpu().numpy()
 
     def _values_at(self, free: Tensor) -> dict[str, Tensor]:
-        reader = _Reader(self, free)
+        reader = self._reader(free)
         self._run(reader)
         return reader.values
 
@@ -219,13 +253,17 @@ class Potential:
         with _lock, store.scope(store.get_state()), self._precision(), pyro.validation_enabled(False):
             yield
 
+    def _reader(self, free: Tensor, given: Mapping[str, Any] | None = None, width: int | None = None) -> Reader:
+        width = self._plan.max_plate_nesting if width is None else width
+        return Reader(self.sites, self._where, self.discrete, width, free, given)
+
     def _probe(self) -> None:
         with pyro.validation_enabled(False):
             self._joint(torch.zeros(1, self.size))
 
     def _joint(self, free: Tensor) -> Tensor:
         """log p and log-Jacobian at ``free``, ``[1, D]``; scalar."""
-        reader = _Reader(self, free)
+        reader = self._reader(free)
         if self.discrete:
             nesting = self._plan.max_plate_nesting
             joint = enumerated_log_joint(self.model, self.args, self.kwargs, reader, self.discrete, nesting)
@@ -238,51 +276,5 @@ class Potential:
             )
         return joint + reader.log_jacobian
 
-    def _run(self, reader: _Reader) -> Any:
+    def _run(self, reader: Reader) -> Any:
         return run_model(self.model, self.args, self.kwargs, values=reader, plan=self._plan)
-
-
-class _Reader:
-    """Hands each latent site its value from one unconstrained vector ``[1, D]``, and adds up the log-Jacobians.
-
-    ``given`` are values on the supports that go before those of the vector; ``free`` is the vector with their images.
-    """
-
-    def __init__(self, potential: Potential, free: Tensor, given: Mapping[str, Any] | None = None):
-        self.sites = {site.name: site for site in potential.sites}
-        self.where = potential._where
-        self.discrete = potential.discrete
-        self.width = potential._plan.max_plate_nesting
-        self.free = free.to(torch.get_default_dtype())
-        self.given = given or {}
-        self.values: dict[str, Tensor] = {}
-        self.log_jacobian: Tensor | float = 0.0
-
-    def __call__(self, name: str, fn: Distribution, plates: tuple[Plate, ...]) -> Tensor | None:
-        site = self.sites.get(name)
-        if site is None:
-            if name in self.discrete or is_delta(fn):
-                return None
-            raise ModelError(f"Site '{name}' is not in every run of the model: sample it always, whatever the values.")
-        if name in self.given:
-            self.free = self.free.clone()
-            self.free[:, self.where[name]] = _free_value(site, fn, self.given[name])
-        value, log_jacobian = read(site, self.free[:, self.where[name]], fn, self.width)
-        self.log_jacobian = self.log_jacobian + log_jacobian.squeeze(0)
-        self.values[name] = value
-        return value
-
-
-def _free_value(site: LatentSite, fn: Any, given: Any) -> Tensor:
-    """A value on the support as unconstrained numbers, ``[size]``."""
-    value = torch.as_tensor(given, dtype=torch.get_default_dtype())
-    try:
-        value = value.expand(site.shape)
-    except RuntimeError:
-        raise OptionError(
-            f"Value for site '{site.name}': expected shape {site.shape}, got {tuple(value.shape)}."
-        ) from None
-    shaped = value.reshape(fn.shape()) if math.prod(fn.shape()) == value.numel() else value
-    if not bool(fn.support.check(shaped).all()):  # type: ignore[union-attr]
-        raise OptionError(f"Value for site '{site.name}': expected values in {fn.support}, got {value.tolist()}.")
-    return bijection(site.name, fn).inv(shaped).reshape(-1)

@@ -1,6 +1,4 @@
-"""What a person asks in one call, put together from the layers below: ``compare``, ``gradients``."""
-
-"""What a person asks in one call, put together from the layers below: ``compare``, ``calibrate``."""
+"""What a person asks in one call, put together from the layers below: ``compare``, ``gradients``, ``calibrate``."""
 
 from typing import TYPE_CHECKING
 

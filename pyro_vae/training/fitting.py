@@ -7,8 +7,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pyro.infer
+
 from pyro_vae.estimators.annealing import Annealing
 from pyro_vae.estimators.base import Estimator
+from pyro_vae.guides import fit_options
 from pyro_vae.training.fabric import devices_from
 from pyro_vae.training.objective import Elbo, elbo_from
 from pyro_vae.training.options import FitOptions
@@ -130,6 +133,14 @@ def fit(
     >>> round(result.bound, 2)  # the exact log evidence is log N(2; 0, 2) = -2.27
     -2.27
     """
+    own = fit_options(guide)
+    if learning_rate is None and optimizer == "adam":
+        learning_rate = own.get("learning_rate")
+    if num_particles is None and not isinstance(estimator, pyro.infer.ELBO):
+        num_particles = own.get("num_particles")
+    if steps is None and epochs is None:
+        steps = own.get("steps")
+    compile = own.get("compile") if compile is None else compile
     elbo = elbo_from(estimator, num_particles, vectorize, beta=beta, annealing=annealing, free_bits=free_bits)
     options = FitOptions.checked(
         steps=steps,

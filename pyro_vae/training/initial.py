@@ -13,6 +13,7 @@ from torch.distributions import constraints, transform_to
 from torch.distributions.constraints import Constraint
 
 from pyro_vae.errors import OptionError
+from pyro_vae.guides.whitening import Placed
 from pyro_vae.training.parameters import Parameters, modules_of
 
 JITTER = 1.0  # standard deviation, on the unconstrained scale
@@ -73,7 +74,7 @@ def move_start(model: Callable, guide: Callable, params: Parameters, known: Mapp
         for layer in module.modules():
             renewed |= _renew(layer, ours)
     for name, leaf in params.items():
-        free = isinstance(known.get(name, constraints.real), type(constraints.real)) and "$$$" not in name
+        free = isinstance(known.get(name, constraints.real), (type(constraints.real), Placed)) and "$$$" not in name
         if id(leaf) not in renewed and free and leaf.is_floating_point():
             leaf.add_(JITTER * torch.randn(leaf.shape, dtype=leaf.dtype).to(leaf.device))
 

@@ -1,0 +1,55 @@
+"""A Gaussian approximation of a model's posterior, from which guides start: Pathfinder's or Laplace's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pyro_vae.errors import ModelError
+from pyro_vae.guides.pathfinder import Gaussian, climb, laplace, pathfinder
+from pyro_vae.guides.polishing import polish
+from pyro_vae.particles.state import unobserved
+from pyro_vae.potential import Potential
+
+LARGEST = 500  # unconstrained numbers of a posterior that is approximated; a covariance has their square
+PATHS = 2
+
+
+def approximate(
+    model: Callable, args: tuple, kwargs: Mapping[str, Any], *, how: str = "auto", shapes: Mapping[str, tuple]
+) -> Gaussian | None:
+    """N(loc, tril trilᵀ) over the latents' unconstrained values in the model's order, or None where there is none.
+
+    ``shapes`` are the unconstrained shapes that the guide has, by site. None where the density of all data is not to
+    be had (subsampled plates, discrete sites of the guide), where there are more than :data:`LARGEST` numbers, and
+    where no candidate has a finite ELBO. Parameters of the model are taken as they are. The random state stays as it
+    was; what is found depends on it, so that another seed starts from other places.
+    """
+    try:
+        with unobserved(model), warnings.catch_warnings():  # the guide is looked at while this runs
+            warnings.simplefilter("ignore")
+            seed = int(torch.randint(2**31, ()).item())
+            potential = Potential(model, args, kwargs, compiled=False)
+            found = {site.name: tuple(site.unconstrained) for site in potential.sites}
+            if found != {name: tuple(shape) for name, shape in shapes.items()} or potential.size > LARGEST:
+                return None
+            starts = potential.initial(PATHS, seed)
+            if how == "laplace":
+                return _laplace(potential.values_and_grads, starts)
+            best = pathfinder(potential.values_and_grads, list(starts), seed=seed)
+            return polish(potential.values_and_grads, best, seed=seed) if best and how == "auto" else best
+    except ModelError:
+        return None
+
+
+def _laplace(density: Callable, starts: Sequence[np.ndarray]) -> Gaussian | None:
+    for start in starts:
+        path = climb(density, start)
+        mode = laplace(density, path[-1][0], np.eye(len(start))) if path else None
+        if mode is not None:
+            return mode
+    return None
