@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         metavar="WHAT",
-        help="nuts; reference (the program's exact or reference draws, the default if it has any); or a netCDF file",
+        help="nuts; reference (the program's exact or reference draws, the default if it has any); importance (no "
+        "baseline: the guides' importance weights); or a netCDF file of draws",
     )
     parser.add_argument("--guide-draws", type=shared.count, default=10_000, metavar="N", help="draws per guide (10000)")
     parser.add_argument("--out", metavar="DIR", help="the folder for the report (NAME-report)")

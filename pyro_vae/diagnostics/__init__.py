@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyro_vae.diagnostics.accuracy import parameter_table as parameter_table
     from pyro_vae.diagnostics.baseline import check_baseline as check_baseline
+    from pyro_vae.diagnostics.bounds import ErrorBounds as ErrorBounds
+    from pyro_vae.diagnostics.bounds import chi_squared as chi_squared
+    from pyro_vae.diagnostics.bounds import error_bounds as error_bounds
+    from pyro_vae.diagnostics.bounds import moment_bounds as moment_bounds
+    from pyro_vae.diagnostics.by_weights import weights_baseline as weights_baseline
     from pyro_vae.diagnostics.calibration import CalibrationVerdict as CalibrationVerdict
     from pyro_vae.diagnostics.calibration import calibration_table as calibration_table
     from pyro_vae.diagnostics.calibration import judge_calibration as judge_calibration
     from pyro_vae.diagnostics.convergence import FitConvergence as FitConvergence
     from pyro_vae.diagnostics.convergence import fit_convergence as fit_convergence
+    from pyro_vae.diagnostics.correction import expectations as expectations
+    from pyro_vae.diagnostics.correction import reweight as reweight
     from pyro_vae.diagnostics.coverage import MissingMass as MissingMass
     from pyro_vae.diagnostics.coverage import missing_mass as missing_mass
+    from pyro_vae.diagnostics.evidence import Evidence as Evidence
+    from pyro_vae.diagnostics.evidence import bridge_sampling as bridge_sampling
+    from pyro_vae.diagnostics.evidence import evidence_from_weights as evidence_from_weights
+    from pyro_vae.diagnostics.evidence import iwae_bound as iwae_bound
     from pyro_vae.diagnostics.gradient_advice import recommendation as recommendation
     from pyro_vae.diagnostics.gradient_noise import EstimatorNoise as EstimatorNoise
     from pyro_vae.diagnostics.importance import ImportanceWeights as ImportanceWeights
@@ -32,6 +43,8 @@ if TYPE_CHECKING:
 _HOME = {
     "EstimatorNoise": "gradient_noise",
     "CalibrationVerdict": "calibration",
+    "ErrorBounds": "bounds",
+    "Evidence": "evidence",
     "FitConvergence": "convergence",
     "ImportanceWeights": "importance",
     "Judgement": "judgement",
@@ -39,12 +52,19 @@ _HOME = {
     "Verdict": "verdict",
     "Rank": "ranks",
     "calibration_table": "calibration",
+    "bridge_sampling": "evidence",
     "check_baseline": "baseline",
+    "chi_squared": "bounds",
     "decide": "verdict",
+    "error_bounds": "bounds",
+    "evidence_from_weights": "evidence",
+    "expectations": "correction",
     "fit_convergence": "convergence",
+    "iwae_bound": "evidence",
     "judge": "judgement",
     "judge_calibration": "calibration",
     "missing_mass": "coverage",
+    "moment_bounds": "bounds",
     "parameter_table": "accuracy",
     "pareto_khat": "importance",
     "recommendation": "gradient_advice",
@@ -52,6 +72,8 @@ _HOME = {
     "symmetry_test": "symmetry",
     "uniformity_bands": "uniformity",
     "uniformity_test": "uniformity",
+    "reweight": "correction",
+    "weights_baseline": "by_weights",
 }
 __all__ = sorted(_HOME)
 

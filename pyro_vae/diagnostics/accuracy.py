@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pyro_vae.diagnostics import weighted
-from pyro_vae.diagnostics.baseline import is_independent, relative_mcse
+from pyro_vae.diagnostics.baseline import independent_draws, relative_mcse
 from pyro_vae.diagnostics.pairing import Paired, pair
 from pyro_vae.posterior.convergence import is_constant
 
@@ -69,7 +69,7 @@ def parameter_table(
     import pandas as pd
 
     paired = pair(posterior, baseline)
-    independent = is_independent(posterior), is_independent(baseline)
+    independent = independent_draws(posterior), independent_draws(baseline)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         blocks = [_block(ours, theirs, log_weights, independent) for ours, theirs in _blocks(paired)]
     columns = {name: np.concatenate([block[name] for block in blocks] or [np.empty(0)]) for name in COLUMNS}
@@ -94,7 +94,7 @@ def _blocks(paired: Paired) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _block(
-    ours: np.ndarray, theirs: np.ndarray, log_weights: np.ndarray | None, independent: tuple[bool, bool]
+    ours: np.ndarray, theirs: np.ndarray, log_weights: np.ndarray | None, independent: tuple[float | None, float | None]
 ) -> dict[str, np.ndarray]:
     x, y = ours.reshape(len(ours), -1), theirs.reshape(len(theirs), -1)
     w = np.full(x.shape[1], 1 / x.shape[1]) if log_weights is None else np.exp(log_weights)
@@ -106,8 +106,8 @@ def _block(
     # All that follows is in baseline sds from the baseline's mean.
     unit = np.where(scale > 0, scale, 1.0)[:, None]
     x, y = (x - centre[:, None]) / unit, (y - centre[:, None]) / unit
-    if log_weights is None and not independent[0]:
-        error = sd / unit[:, 0] * np.where(still[0], 0.0, relative_mcse(ours, independent=False))
+    if log_weights is None and independent[0] != x.shape[1]:
+        error = sd / unit[:, 0] * np.where(still[0], 0.0, relative_mcse(ours, independent=independent[0]))
     else:
         error = weighted.mcse_of_mean(x, w)
     baseline_error = np.where(still[1], 0.0, relative_mcse(theirs, independent=independent[1]))

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from pyro_vae.errors import DataError
 
 MAX_KHAT = 0.7
+# Weights whose tail has a shape below 1/2 have a variance, and their mean an error.
+FINITE_VARIANCE = 0.5
 # The tail to which the Pareto distribution is fitted is a fifth of so few draws, and has to hold five weights.
 MIN_TAIL = 5
 MIN_DRAWS = 25
@@ -39,6 +41,17 @@ class ImportanceWeights:
     def reliable(self) -> bool:
         """Whether k-hat is below 0.7."""
         return self.khat < MAX_KHAT
+
+    @property
+    def khat_upper(self) -> float:
+        r"""k-hat and two of its standard errors, :math:`(1 + k) / \sqrt M` for the M draws in the tail; 0 if constant.
+
+        The error is that of maximum likelihood: about .17 at a thousand draws and .09 at ten thousand for k = .6.
+        Source: Smith, "Estimating tails of probability distributions", Annals of Statistics 15 (1987).
+        """
+        if self.constant or not np.isfinite(self.khat):
+            return self.khat
+        return self.khat + 2 * (1 + max(self.khat, 0.0)) / np.sqrt(tail_size(self.n))
 
 
 def pareto_khat(log_w: ArrayLike) -> ImportanceWeights:
@@ -81,6 +94,11 @@ def pareto_khat(log_w: ArrayLike) -> ImportanceWeights:
         constant = np.full(n, -np.log(n))
         return ImportanceWeights(khat=0.0, n=n, ess=float(n), log_weights=constant, constant=True)
     return _smoothed(log_w, statement)
+
+
+def tail_size(n: int) -> int:
+    r"""M, how many of ``n`` weights are the tail: :math:`\min(n / 5, 3 \sqrt n)`, rounded up."""
+    return int(np.ceil(min(0.2 * n, 3 * np.sqrt(n))))
 
 
 def log_importance_weights(tree: xr.DataTree) -> np.ndarray | None:

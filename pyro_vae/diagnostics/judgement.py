@@ -9,7 +9,9 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from pyro_vae.diagnostics.accuracy import parameter_table
-from pyro_vae.diagnostics.baseline import check_baseline
+from pyro_vae.diagnostics.baseline import check_baseline, evidence_of, is_weighted
+from pyro_vae.diagnostics.bounds import ErrorBounds, error_bounds
+from pyro_vae.diagnostics.by_weights import decide_by_weights
 from pyro_vae.diagnostics.convergence import FitConvergence, fit_convergence
 from pyro_vae.diagnostics.coverage import MissingMass, missing_mass
 from pyro_vae.diagnostics.importance import (
@@ -33,7 +35,8 @@ class Judgement:
     ``corrected`` and ``weights`` are None for draws that carry no ``log_p`` and ``log_q``, ``corrected`` also if the
     weights are unusable; ``convergence`` is None for a guide that was trained elsewhere. ``missing``: where the guide
     has no draws. ``not_compared``: what only one of the two has, in words. ``elbo``: the guide's plain ELBO with its
-    standard error, in nats, from the draws; NaN where they carry no ``log_p`` and ``log_q``.
+    standard error, in nats, from the draws; NaN where they carry no ``log_p`` and ``log_q``. ``bounds``: what the
+    guide's own weights prove about its errors, None where there are none.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Judgement:
     not_compared: tuple[str, ...] = ()
     elbo: float = float("nan")
     elbo_se: float = float("nan")
+    bounds: ErrorBounds | None = None
 
 
 def judge(
@@ -57,7 +61,7 @@ def judge(
     exact_baseline: bool = False,
     health: ChainHealth | None = None,
 ) -> Judgement:
-    """Judge the draws of the guide ``name`` on a baseline: NUTS, or exact draws.
+    """Judge the draws of the guide ``name`` on a baseline: NUTS, exact draws, or those of :func:`weights_baseline`.
 
     ``history``: the bound at each step of the fit, ``[steps]``. ``exact_baseline``: the baseline's draws are
     independent and exact, and no convergence is asked of them (as is ``baseline.attrs["exact"]``). ``health``: what
@@ -89,7 +93,11 @@ def judge(
         corrected = parameter_table(posterior, baseline, weights.log_weights)
     missing = tuple(missing_mass(posterior, baseline))
     convergence = None if history is None else fit_convergence(history)
-    verdict = decide(table, corrected, weights, health, missing)
+    bounds = error_bounds(posterior, weights) if weights is not None else None
+    if is_weighted(baseline):
+        verdict = decide_by_weights(table, corrected, weights, bounds, baseline, missing, health)
+    else:
+        verdict = replace(decide(table, corrected, weights, health, missing), evidence=evidence_of(baseline))
     if convergence is not None and not convergence.converged and verdict.level in ("reweight", "untrusted"):
         reason = f"{verdict.reason} The fit may not have been finished: {convergence.message}."
         verdict = replace(verdict, reason=reason)
@@ -105,4 +113,5 @@ def judge(
         not_compared=tuple(table.attrs["not_compared"]),
         elbo=elbo,
         elbo_se=elbo_se,
+        bounds=bounds,
     )

@@ -22,11 +22,15 @@ Level = Literal["trusted", "reweight", "untrusted", "none"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """``level``, the sentences that say why, and the ``parameter`` that decided it: the one furthest off."""
+    """``level``, the sentences that say why, and the ``parameter`` that decided it: the one furthest off.
+
+    ``evidence``: what it rests on, "NUTS", "exact draws" or "importance weights alone"; empty where nothing was judged.
+    """
 
     level: Level
     reason: str
     parameter: str | None
+    evidence: str = ""
 
 
 def decide(
@@ -35,6 +39,7 @@ def decide(
     weights: ImportanceWeights | None,
     health: ChainHealth,
     missing: Sequence[MissingMass] = (),
+    ruler: str = "the baseline",
 ) -> Verdict:
     r"""The verdict by rule, from tables as :func:`parameter_table` makes them.
 
@@ -45,7 +50,8 @@ def decide(
     none       the baseline does not count, or an MCSE exceeds .1 sd (of the wider of the two marginals)
     =========  ========================================================================================================
 
-    ``missing`` is what :func:`missing_mass` found. It does not change the level, and is said in the reason.
+    ``missing`` is what :func:`missing_mass` found. It does not change the level, and is said in the reason, in
+    which ``ruler`` is what the draws are compared with.
 
     >>> import pandas as pd
     >>> from pyro_vae.diagnostics import check_baseline
@@ -67,12 +73,12 @@ def decide(
     found = wording.missing_clauses(missing, worst)
     if (misfit(table) < 1).all():
         level: Level = "trusted"
-        clauses = [wording.agreement(table), wording.despite(weights), *(f"but {clause}" for clause in found)]
+        clauses = [wording.agreement(table, ruler), wording.despite(weights), *(f"but {clause}" for clause in found)]
     elif corrected is not None and weights is not None and weights.reliable and all_within(corrected):
         level = "reweight"
         clauses = [
             wording.off(table),
-            f"reweighted by importance, {wording.agreement(corrected)}",
+            f"reweighted by importance, {wording.agreement(corrected, ruler)}",
             f"{wording.khat(weights)}: use the reweighted draws",
             *(f"but {clause}" for clause in found),
         ]

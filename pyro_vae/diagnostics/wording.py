@@ -54,8 +54,8 @@ def off(table: pd.DataFrame) -> str:
     return f"{which}: {fault(table.loc[worst].to_dict())}"
 
 
-def agreement(table: pd.DataFrame) -> str:
-    """How closely all parameters agree, where they do.
+def agreement(table: pd.DataFrame, ruler: str = "the baseline") -> str:
+    """How closely all parameters agree with ``ruler``, where they do.
 
     >>> import pandas as pd
     >>> agreement(pd.DataFrame({"delta_mean": [0.1, -0.02], "sd_ratio": [0.9, 1.0]}, index=["a", "b"]))
@@ -66,7 +66,7 @@ def agreement(table: pd.DataFrame) -> str:
     who = "the one parameter agrees" if len(table) == 1 else f"{many} parameters agree"
     where = ("", "") if len(table) == 1 else (f" ({shift.idxmax()})", f" ({spread.idxmax()})")
     return (
-        f"{who} with the baseline: means within {shift.max():.2f} sd{where[0]}, "
+        f"{who} with {ruler}: means within {shift.max():.2f} sd{where[0]}, "
         f"sds within a factor {spread.max():.2f}{where[1]}"
     )
 

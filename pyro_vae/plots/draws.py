@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from pyro_vae.diagnostics.baseline import evidence_of, is_weighted
 from pyro_vae.diagnostics.misfit import MAX_SD_FACTOR, MAX_SHIFT
 from pyro_vae.errors import OptionError
 from pyro_vae.posterior.datatree import scalar_parameters
@@ -45,11 +46,10 @@ def flat_draws(tree: xr.DataTree) -> Draws:
 
 
 def baseline_name(tree: xr.DataTree | None) -> str:
-    """What to call the baseline in a legend: ``NUTS``, or ``exact draws`` or ``reference draws`` of a program."""
+    """What to call the baseline in a legend: ``NUTS``, a program's ``exact`` or ``reference draws``, ``weighted draws``."""
     if tree is None:
         return "baseline"
-    kinds = {"exact": "exact draws", "reference": "reference draws"}
-    return next((words for kind, words in kinds.items() if tree.attrs.get(kind)), "NUTS")
+    return "weighted draws" if is_weighted(tree) else evidence_of(tree)
 
 
 def misfit(guides: Mapping[str, Draws], baseline: Draws) -> dict[str, float]:

@@ -72,7 +72,7 @@ class Potential:
         ends = np.cumsum([0, *(site.size for site in self.sites)]).tolist()
         self._where = {site.name: slice(*pair) for site, pair in zip(self.sites, pairwise(ends), strict=True)}
         self.size: int = ends[-1]
-        self._precision = widest(self._probe, model)
+        self.precision = widest(self._probe, model)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ class Potential:
             )
         if not self._compiled:
             return Gradient(eager, "eager", "not asked for")
-        tolerance = TOLERANCE if self._precision is double_precision else 1e-4
+        tolerance = TOLERANCE if self.precision is double_precision else 1e-4
         return compile_gradient(self._pair, points, tolerance=tolerance)
 
     def check(self, points: Sequence[np.ndarray]) -> float:
@@ -250,7 +250,7 @@ class Potential:
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
         store = pyro.get_param_store()
-        with _lock, store.scope(store.get_state()), self._precision(), pyro.validation_enabled(False):
+        with _lock, store.scope(store.get_state()), self.precision(), pyro.validation_enabled(False):
             yield
 
     def _reader(self, free: Tensor, given: Mapping[str, Any] | None = None, width: int | None = None) -> Reader:

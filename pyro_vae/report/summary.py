@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyro_vae.diagnostics.baseline import is_weighted
+from pyro_vae.diagnostics.importance import MAX_KHAT
 from pyro_vae.diagnostics.misfit import worst_parameter
 from pyro_vae.posterior.convergence import MAX_RHAT, MIN_BFMI, MIN_ESS
 from pyro_vae.report.words import decimal, seconds, signed, with_error
@@ -31,6 +33,7 @@ class Row:
     sd_ratio: str
     time: str
     remarks: tuple[str, ...]
+    evidence: str = ""
 
 
 def rows(content: ReportContent) -> list[Row]:
@@ -61,6 +64,7 @@ def _row(content: ReportContent, name: str, judgement: Judgement) -> Row:
         sd_ratio=decimal(entry["sd_ratio"]) if entry else "",
         time=seconds(attrs.get("seconds")),
         remarks=_remarks(judgement),
+        evidence=verdict.evidence,
     )
 
 
@@ -77,12 +81,26 @@ def _remarks(judgement: Judgement) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _weights_facts(content: ReportContent) -> list[tuple[str, str, bool | None]]:
+    """What was measured of the weights that stand in for a baseline."""
+    attrs = content.baseline.attrs
+    khat, upper, ess = (float(attrs[name]) for name in ("khat", "khat_upper", "ess"))
+    return [
+        ("draws", f"{int(attrs['n']):,}, weighted", None),
+        ("Pareto k̂", f"{decimal(khat)}", khat < MAX_KHAT),
+        ("k̂ and two standard errors", f"{decimal(upper)}", upper < MAX_KHAT),
+        ("worth independent draws", f"{ess:,.0f}", ess > MIN_ESS),
+    ]
+
+
 def health_facts(content: ReportContent) -> list[tuple[str, str, bool | None]]:
     """What was measured of the baseline: (name, value, whether it passes; None if there is no rule)."""
     health = content.health
     if health is None:
         return []
     sizes = content.baseline["posterior"].sizes
+    if is_weighted(content.baseline):
+        return _weights_facts(content)
     facts: list[tuple[str, str, bool | None]] = [
         ("draws", f"{sizes.get('chain', 1)} chains of {sizes.get('draw', 0):,}", None)
     ]

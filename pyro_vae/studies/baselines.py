@@ -20,6 +20,8 @@ from pyro_vae.posterior.draws import model_groups
 from pyro_vae.studies.options import Options
 from pyro_vae.training.randomness import kept_randomness
 
+WEIGHTS = "importance"
+"""No MCMC: the guides are judged by their importance weights."""
 Baseline = xr.DataTree | MCMC | str | os.PathLike | Callable[[], xr.DataTree] | None
 
 
@@ -33,7 +35,7 @@ def check_baseline_option(baseline: Baseline, program: Program) -> Baseline:
         return "reference" if program.has_reference else "nuts"
     if isinstance(baseline, str) and baseline == "reference" and not program.has_reference:
         raise OptionError(f"baseline='reference': {_no_reference(program)}")
-    if isinstance(baseline, str) and baseline in ("reference", "nuts"):
+    if isinstance(baseline, str) and baseline in ("reference", "nuts", WEIGHTS):
         return baseline
     if isinstance(baseline, (str, os.PathLike)):
         tree = load(baseline)
@@ -42,7 +44,7 @@ def check_baseline_option(baseline: Baseline, program: Program) -> Baseline:
     if isinstance(baseline, (xr.DataTree, MCMC)) or callable(baseline):
         return baseline
     raise OptionError(
-        "baseline: expected 'nuts', 'reference', the path of a netCDF file, a DataTree, a function that gives one, or "
+        "baseline: expected 'nuts', 'reference', 'importance', the path of a netCDF file, a DataTree, a function that gives one, or "
         f"a pyro.infer.MCMC that has run, got {type(baseline).__name__}."
     )
 

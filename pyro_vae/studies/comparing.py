@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pyro
 import xarray as xr
+from pyro.infer import MCMC
 
 from pyro_vae.catalogue import Program
-from pyro_vae.diagnostics import check_baseline, judge
+from pyro_vae.diagnostics import check_baseline, judge, weights_baseline
 from pyro_vae.errors import DivergedError, PyroVaeError
 from pyro_vae.posterior.draws import sample_posterior
-from pyro_vae.studies.baselines import Baseline, baseline_draws, check_baseline_option
+from pyro_vae.studies.baselines import WEIGHTS, Baseline, baseline_draws, check_baseline_option
 from pyro_vae.studies.comparison import Comparison
 from pyro_vae.studies.entries import Entries, Entry, entries_of
 from pyro_vae.studies.feasible import Start, starts_of
@@ -63,7 +64,8 @@ def compare(
 
     A guide is trusted if for every parameter :math:`|\Delta\text{mean}| + 2\,\text{MCSE} < .3` sd and the ratio of
     sds is within a factor of 1.3; to be reweighted if that holds after importance weighting and :math:`\hat k < .7`;
-    untrusted otherwise. There is no verdict if the baseline has not converged.
+    untrusted otherwise. Without NUTS, or where it has not converged, the guides' importance weights judge them as far
+    as they can, and each verdict says on what it rests.
 
     Args:
         model: a Pyro program; or the name or path of a model program, or a loaded one, with its data, labels and
@@ -71,7 +73,8 @@ def compare(
         data: what model and guides are called with, see :func:`~pyro_vae.fit`.
         guides: a dict of guides, or a list; each a callable, an automatic guide or its name. Default: the program's
             own, else ``auto_normal`` (mean-field) and ``auto_multivariate_normal`` (full-rank).
-        baseline: ``"nuts"``; ``"reference"``, a program's exact draws, which is the default where it has them; the path
+        baseline: ``"nuts"``; ``"reference"``, a program's exact draws, which is the default where it has them;
+            ``"importance"``, no baseline but the guides' own importance weights, for a model too big for NUTS; the path
             of a netCDF file; a ``DataTree``, or a function without arguments that gives one, called after the fits; or
             a ``pyro.infer.MCMC`` that has run.
         refit: False judges the guides as they are, trained already. Nothing in them or the param store changes.
@@ -165,12 +168,14 @@ class _Study:
             if not self.posteriors:
                 name, why = next(iter(self.diverged.items()))
                 raise DivergedError(f"Every fit diverged. '{name}': {why}", self.fits[name])
+            if isinstance(self.baseline, str) and self.baseline == WEIGHTS:
+                return self._judged(weights_baseline(self.posteriors, self.options.seed))
             with self.record.timed("baseline"), self._place_of_baseline(bool(learned)):
                 _log.info("drawing the baseline")
                 drawn = baseline_draws(self.baseline, self.program, self.rows, self.options)
             if drawn.attrs.get("interrupted"):
                 raise KeyboardInterrupt  # NUTS gives back what it has; a comparison is not made of that
-            return self._judged(drawn)
+            return self._judged(*self._instead(drawn))
         except KeyboardInterrupt as error:
             if isinstance(error, FitInterrupted):
                 self.fits[next(name for name in self.entries.by_name if name not in self.fits)] = error.fit
@@ -237,7 +242,22 @@ class _Study:
     def _labels(self) -> dict[str, Any]:
         return {"coords": dict(self.program.coords), "dims": dict(self.program.dims)}
 
-    def _judged(self, drawn: xr.DataTree) -> Comparison:
+    def _instead(self, drawn: xr.DataTree) -> tuple[xr.DataTree, xr.DataTree | None]:
+        """What to judge by, and what was set aside for it: a run of NUTS that does not count, for the weights.
+
+        A baseline that somebody gave is not replaced, nor is one by weights that say nothing.
+        """
+        if isinstance(self.baseline, (xr.DataTree, MCMC)) or (health := check_baseline(drawn)).counts:
+            return drawn, None
+        weighted = weights_baseline(self.posteriors, self.options.seed)
+        if not check_baseline(weighted).counts:
+            return drawn, None
+        _log.info("NUTS does not count as a baseline; judging by importance weights")
+        why = f"NUTS does not count ({'; '.join(health.reasons)}), so that the weights have to do"
+        weighted.attrs["how"] = f"{why}. {weighted.attrs['how'][0].upper()}{weighted.attrs['how'][1:]}"
+        return weighted, drawn
+
+    def _judged(self, drawn: xr.DataTree, set_aside: xr.DataTree | None = None) -> Comparison:
         health = check_baseline(drawn)
         with self.record.timed("judgement"):
             judgements = {
@@ -254,6 +274,7 @@ class _Study:
             title=self.program.name,
             posteriors=self.posteriors,
             baseline=drawn,
+            set_aside=set_aside,
             judgements=judgements,
             health=health,
             how=str(drawn.attrs.get("how", "as it was given")),

@@ -31,7 +31,8 @@ class Comparison:
     per guide the table, the importance weights and the verdict. ``fits`` are the fits by guide, empty with
     ``refit=False``. ``health`` says whether the baseline counts, ``how`` in one sentence how it was reached. ``run``
     is how it was run: versions, seeds, options, seconds. ``reference`` is what is known exactly, for a program that
-    says.
+    says. ``set_aside``: the draws of a run of NUTS that does not count, where the ``baseline`` is the guides' weighted
+    draws instead.
     """
 
     title: str
@@ -47,10 +48,18 @@ class Comparison:
     diverged: Mapping[str, str] = field(default_factory=dict)
     kind: str = "guide"
     several: bool = False
+    set_aside: xr.DataTree | None = field(default=None, repr=False)
+
+    @property
+    def evidence(self) -> str:
+        """What the verdicts rest on: "NUTS", "exact draws" or "importance weights alone"."""
+        from pyro_vae.diagnostics.baseline import evidence_of
+
+        return evidence_of(self.baseline)
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
-        """The verdict per guide: ``.level``, ``.reason``, ``.parameter``. A fit that diverged has level "none"."""
+        """The verdict per guide: ``.level``, ``.reason``, ``.parameter``, ``.evidence``. A fit that diverged has level "none"."""
         from pyro_vae.diagnostics.verdict import Verdict
 
         found = {name: judgement.verdict for name, judgement in self.judgements.items()}
@@ -142,7 +151,9 @@ class Comparison:
             self.to_html(part / "report.html")
             save_figures(content, part / "figures")
             save(_lean(self.baseline), part / "draws" / "baseline.nc")
-            for name, file in file_names(self.posteriors, taken=("baseline",)).items():
+            if self.set_aside is not None:
+                save(_lean(self.set_aside), part / "draws" / "set_aside.nc")
+            for name, file in file_names(self.posteriors, taken=("baseline", "set_aside")).items():
                 save(_lean(self.posteriors[name]), part / "draws" / f"{file}.nc")
             self.summary().to_csv(part / "summary.csv")
             if self.several:
