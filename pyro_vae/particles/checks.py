@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,61 +19,104 @@ from pyro_vae.particles.runs import Run
 _PROBES = 64  # draws of a site that are held against the model's support
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a site, and what to write instead; ``near`` is a name that may have been meant."""
+
+    site: str
+    what: str
+    instead: str
+    near: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.instead}"
+
+
 def check_pair(run: Run, rerun: Callable[[], Run]) -> None:
     """Raise :class:`~pyro_vae.errors.ModelError` for missing or extra sites, unfit supports and shapes."""
-    latent = {
+    _refuse(missing_sites(run))
+    _refuse(extra_sites(run))
+    _refuse(ignored_options(run))
+    _refuse(unfit_shapes(run))
+    _refuse(moving_supports(run, rerun))
+    _refuse(unfit_supports(run))
+
+
+def _refuse(faults: Iterator[Fault]) -> None:
+    first = next(faults, None)
+    if first is None:
+        return
+    others = [fault.site for fault in faults]
+    more = f" The same holds for {_names(others)}." if others else ""
+    raise ModelError(f"{first}{more}")
+
+
+def latent_sites(run: Run) -> dict[str, Any]:
+    """The model's latent sites that the guide has to draw: those that the model sums out are not among them."""
+    return {
         name: site
         for name, site in run.model.items()
         if not site["is_observed"] and (name in run.guide or not is_marked(site))
     }
-    _check_names(latent, run)
-    _check_options(run)
-    for name, site in latent.items():
-        _check_shape(name, site, run.guide[name])
-    if any(is_delta(run.guide[name]["fn"]) for name in latent):
-        _check_fixed_supports(latent, run, rerun)
-    for name, site in latent.items():
-        _check_support(name, site, run.guide[name])
 
 
-def _check_names(latent: Mapping[str, Any], run: Run) -> None:
-    guide = {name for name, site in run.guide.items() if not site["is_observed"]}
-    missing = [name for name in latent if name not in guide]
-    extra = [
+def _shared(run: Run) -> Iterator[tuple[str, Any, Any]]:
+    """Latent sites that both have, with the model's and the guide's message."""
+    for name, site in latent_sites(run).items():
+        if name in run.guide:
+            yield name, site, run.guide[name]
+
+
+def _guide_only(run: Run) -> list[str]:
+    latent = latent_sites(run)
+    return [
         name
         for name, site in run.guide.items()
         if name not in latent and not site["infer"].get("is_auxiliary") and not site["infer"].get("_deterministic")
     ]
-    if missing:
-        name = missing[0]
-        near = difflib.get_close_matches(name, extra, 1)
-        hint = f" The guide has '{near[0]}', which the model lacks: is it the same site?" if near else ""
-        if getattr(latent[name]["fn"], "has_enumerate_support", False):
+
+
+def missing_sites(run: Run) -> Iterator[Fault]:
+    """Latent sites of the model that the guide does not draw."""
+    drawn = {name for name, site in run.guide.items() if not site["is_observed"]}
+    unknown = [name for name in _guide_only(run) if name not in run.model]
+    for name, site in latent_sites(run).items():
+        if name in drawn:
+            continue
+        near = next(iter(difflib.get_close_matches(name, unknown, 1)), "")
+        hint = f" The guide has '{near}', which the model lacks: is it the same site?" if near else ""
+        if getattr(site["fn"], "has_enumerate_support", False):
             hint += " Or let the model sum it out exactly: give its `pyro.sample` `infer={'enumerate': 'parallel'}`."
-        fn = type(latent[name]["fn"]).__name__
-        raise ModelError(
-            f"The guide lacks the model's latent site{'s' if len(missing) > 1 else ''} {_names(missing)}: expected a "
-            f"`pyro.sample('{name}', ...)` in the guide with the model's support ({fn}).{hint}"
+        yield Fault(
+            name,
+            f"The guide lacks the model's latent site '{name}'.",
+            f"Write a `pyro.sample('{name}', ...)` in the guide, with the support of the model's "
+            f"{type(site['fn']).__name__}.{hint}",
+            near,
         )
-    if extra:
-        name = extra[0]
+
+
+def extra_sites(run: Run) -> Iterator[Fault]:
+    """Sites of the guide that are not latent sites of the model."""
+    for name in _guide_only(run):
         state = "observes it" if name in run.model else "has no such site"
-        raise ModelError(
-            f"The guide samples {_names(extra)} but the model {state}: remove it from the guide, or, if it is a helper "
-            f"variable of the guide alone, mark it with `infer={{'is_auxiliary': True}}`."
+        yield Fault(
+            name,
+            f"The guide samples '{name}' but the model {state}.",
+            "Remove it from the guide, or, if it is a helper variable of the guide alone, mark it with "
+            "`infer={'is_auxiliary': True}`.",
         )
 
 
-def _check_options(run: Run) -> None:
+def ignored_options(run: Run) -> Iterator[Fault]:
     """Options of Pyro's that would be ignored here are said, not dropped."""
     for name, site in run.guide.items():
         if site["infer"].get("baseline"):
-            raise ModelError(
-                f"Site '{name}' has `infer={{'baseline': ...}}`, which only Pyro's TraceGraph_ELBO reads. Take "
-                f"it out and choose the "
-                "baseline in the estimator: ScoreFunction(baseline='moving-average'), or "
-                "ScoreFunction(baseline=Network()) with "
-                "`infer={'baseline_input': x}` at the site."
+            yield Fault(
+                name,
+                f"Site '{name}' has `infer={{'baseline': ...}}`, which only Pyro's TraceGraph_ELBO reads.",
+                "Take it out and choose the baseline in the estimator: ScoreFunction(baseline='moving-average'), or "
+                "ScoreFunction(baseline=Network()) with `infer={'baseline_input': x}` at the site.",
             )
 
 
@@ -80,54 +124,71 @@ def _names(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def _check_shape(name: str, model: Mapping[str, Any], guide: Mapping[str, Any]) -> None:
-    value, fn = guide["value"], model["fn"]
-    expected = torch.Size(fn.batch_shape + fn.event_shape)
-    strip = lambda shape: tuple(shape)[next((i for i, size in enumerate(shape) if size != 1), len(shape)) :]  # noqa: E731
-    if strip(value.shape) != strip(expected):
-        raise ModelError(
-            f"Site '{name}': the guide's value has shape {tuple(value.shape)}, the model expects "
-            f"{tuple(expected)} (batch "
-            f"{tuple(fn.batch_shape)}, event {tuple(fn.event_shape)}). Give the guide's distribution the same "
-            f"plates and `.to_event()`."
-        )
+def unfit_shapes(run: Run) -> Iterator[Fault]:
+    """Values of the guide that are not of the model's shape, leading ones aside."""
+    for name, model, guide in _shared(run):
+        value, fn = guide["value"], model["fn"]
+        expected = torch.Size(fn.batch_shape + fn.event_shape)
+        if without_leading_ones(value.shape) != without_leading_ones(expected):
+            yield Fault(
+                name,
+                f"Site '{name}': the guide's value has shape {tuple(value.shape)}, the model expects "
+                f"{tuple(expected)} (batch {tuple(fn.batch_shape)}, event {tuple(fn.event_shape)}).",
+                "Give the guide's distribution the same plates and `.to_event()`.",
+            )
 
 
-def _check_support(name: str, model: Mapping[str, Any], guide: Mapping[str, Any]) -> None:
+def without_leading_ones(shape: torch.Size | tuple[int, ...]) -> tuple[int, ...]:
+    """A shape as broadcasting sees it."""
+    return tuple(shape)[next((i for i, size in enumerate(shape) if size != 1), len(shape)) :]
+
+
+def unfit_supports(run: Run) -> Iterator[Fault]:
     """The guide's draws must lie where the model has density. Point masses are held to their one value."""
-    support = getattr(model["fn"], "support", None)
-    if support is None:
-        return
-    values = guide["value"]
-    if not is_delta(guide["fn"]):
-        values = guide["fn"].sample((_PROBES,))
+    for name, model, guide in _shared(run):
+        support = getattr(model["fn"], "support", None)
+        if support is None:
+            continue
+        values = guide["value"]
+        if not is_delta(guide["fn"]):
+            values = guide["fn"].sample((_PROBES,))
+        outside = first_outside(support, values)
+        if outside is not None:
+            yield Fault(
+                name,
+                f"Site '{name}': the guide's {type(guide['fn']).__name__} gives values outside the model's support "
+                f"({describe_support(support)}), for example {outside:.4g}.",
+                _remedy(support),
+            )
+
+
+def first_outside(support: Any, values: Tensor) -> float | None:
+    """The first value that is not in a support; None where all are, or where it cannot be told."""
     try:
         inside = support.check(values)
     except (NotImplementedError, RuntimeError):
-        return
+        return None
     if bool(inside.all()):
-        return
-    bad = values[~_as_values(inside, values)].flatten()[0].item()
-    raise ModelError(
-        f"Site '{name}': the guide's {type(guide['fn']).__name__} gives values outside the model's support "
-        f"({_describe(support)}), for example {bad:.4g}. {_remedy(support)}"
-    )
+        return None
+    # ``inside`` has no event dims: repeat it over them
+    inside = inside.reshape(inside.shape + (1,) * (values.dim() - inside.dim())).expand(values.shape)
+    return values[~inside].flatten()[0].item()
 
 
-def _as_values(inside: Tensor, values: Tensor) -> Tensor:
-    """``inside`` has no event dims; repeat it over them."""
-    return inside.reshape(inside.shape + (1,) * (values.dim() - inside.dim())).expand(values.shape)
+def describe_support(support: Any) -> str:
+    """A support in a word or two."""
+    return str(base_support(support)).removesuffix("()")
 
 
-def _describe(support: Any) -> str:
+def base_support(support: Any) -> Any:
+    """The support of one entry."""
     while isinstance(support, constraints.independent):
         support = support.base_constraint
-    return str(support).removesuffix("()")
+    return support
 
 
 def _remedy(support: Any) -> str:
-    while isinstance(support, constraints.independent):
-        support = support.base_constraint
+    support = base_support(support)
     if support in (constraints.positive, constraints.nonnegative) or isinstance(support, type(constraints.positive)):
         return "Use a LogNormal or Gamma in the guide."
     if isinstance(support, constraints.interval):
@@ -135,32 +196,31 @@ def _remedy(support: Any) -> str:
     return "Use a distribution with the model's support in the guide."
 
 
-def _check_fixed_supports(latent: Mapping[str, Any], run: Run, rerun: Callable[[], Run]) -> None:
+def moving_supports(run: Run, rerun: Callable[[], Run]) -> Iterator[Fault]:
     """A support that moves with another site cannot be mapped to by a guide that fixed its transform at the start."""
     other = None
-    for name, site in latent.items():
+    for name, site, guide in _shared(run):
         bounds = _bounds(getattr(site["fn"], "support", None))
-        if not bounds or not is_delta(run.guide[name]["fn"]):
+        if not bounds or not is_delta(guide["fn"]):
             continue
         other = other or rerun()
         again = _bounds(other.model[name]["fn"].support)
         if all(torch.equal(a, b) for a, b in zip(bounds, again, strict=True)):
             continue
         low, high = ("low", "high") if len(bounds) == 2 else ("bound", "bound")
-        raise ModelError(
-            f"Site '{name}': its support ({_describe(site['fn'].support)}) depends on another site, and an "
-            f"autoguide fixes its "
-            f"transform at the start. Write the site on a fixed support and scale it, for example for "
-            f"Uniform({low}, {high}): "
+        yield Fault(
+            name,
+            f"Site '{name}': its support ({describe_support(site['fn'].support)}) depends on another site, and an "
+            "autoguide fixes its transform at the start.",
+            f"Write the site on a fixed support and scale it, for example for Uniform({low}, {high}): "
             f"`u = pyro.sample('{name}_unit', dist.Uniform(0., 1.))` then "
-            f"`{name} = pyro.deterministic('{name}', {low} + ({high} - {low}) * u)`; NUTS can take the model as it is."
+            f"`{name} = pyro.deterministic('{name}', {low} + ({high} - {low}) * u)`; NUTS can take the model as it is.",
         )
 
 
 def _bounds(support: Any) -> list[Tensor]:
     """The numbers that a constraint was made with."""
-    while isinstance(support, constraints.independent):
-        support = support.base_constraint
+    support = base_support(support)
     if support is None:
         return []
     return [

@@ -27,13 +27,11 @@ def pack(
     """
     event = tensor.shape[tensor.dim() - event_dim :]
     batch = tensor.shape[: tensor.dim() - event_dim]
-    axes = [(plate, dim) for plate, dim in frames if dim is not None]
-    width = max([len(batch), *(-dim for _, dim in axes), -(particle_dim or 0)])
-    sizes = (1,) * (width - len(batch)) + tuple(batch)
-    kept = ([width + particle_dim] if particle_dim is not None else []) + [width + dim for _, dim in axes]
-    stray = [axis - width for axis in range(width) if axis not in kept and sizes[axis] != 1]
+    width, sizes, kept = _layout(batch, frames, particle_dim)
+    stray = _stray(width, sizes, kept)
     if stray:
-        raise ModelError(_stray_message(name, tuple(batch), stray, [plate.name for plate, _ in axes], sizes[stray[0]]))
+        plates = [plate.name for plate, dim in frames if dim is not None]
+        raise ModelError(_stray_message(name, tuple(batch), stray, plates, sizes[width + stray[0]]))
     shape = [sizes[axis] for axis in kept]
     if kept != list(range(width)):  # the common case is a view of the tensor as it is
         tensor = tensor.reshape(sizes + tuple(event))
@@ -41,6 +39,26 @@ def pack(
         tensor = tensor.permute(*order, *range(width, width + event_dim))
     lead = shape if particle_dim is not None else [1, *shape]
     return tensor.reshape(torch.Size(lead) + event)
+
+
+def _layout(
+    batch: torch.Size, frames: tuple[tuple[Plate, int | None], ...], particle_dim: int | None
+) -> tuple[int, tuple[int, ...], list[int]]:
+    """How many axes a batch shape needs, their sizes, and which of them are the particles' and the plates'."""
+    dims = [dim for _, dim in frames if dim is not None]
+    width = max([len(batch), *(-dim for dim in dims), -(particle_dim or 0)])
+    sizes = (1,) * (width - len(batch)) + tuple(batch)
+    return width, sizes, ([width + particle_dim] if particle_dim is not None else []) + [width + dim for dim in dims]
+
+
+def _stray(width: int, sizes: tuple[int, ...], kept: list[int]) -> list[int]:
+    return [axis - width for axis in range(width) if axis not in kept and sizes[axis] != 1]
+
+
+def stray_dims(site: Mapping[str, Any], batch: torch.Size) -> dict[int, int]:
+    """The dims of a site's batch shape, of one particle, that belong to no plate, with their sizes."""
+    width, sizes, kept = _layout(batch, frames_to_plates(site), None)
+    return {dim: sizes[width + dim] for dim in _stray(width, sizes, kept)}
 
 
 def _stray_message(name: str, batch: tuple[int, ...], stray: list[int], plates: list[str], size: int) -> str:

@@ -74,9 +74,9 @@ def prepare(
         raise ModelError(f"model: expected a callable, got {type(model).__name__}.")
     made = as_guide(guide, model, init=init if isinstance(guide, str) else None)
     if isinstance(guide, str):
-        _forget(f"{type(made).__name__}.")
+        forget_made(f"{type(made).__name__}.")
     if getattr(elbo, "control", None) is None:
-        _forget("estimator_control$$$")
+        forget_made("estimator_control$$$")
     _move(device, model, made)
     objective, batches = Objective(model, made, elbo), batches_from(data, device, share)
     seen = _look(objective, batches)
@@ -125,7 +125,7 @@ def _look(objective: Objective, batches: WholeData | Minibatches) -> Seen:
     return seen
 
 
-def _forget(prefix: str) -> None:
+def forget_made(prefix: str) -> None:
     """What a fit makes itself starts afresh: drop what an earlier one of its kind left in the param store."""
     store = pyro.get_param_store()
     for name in [name for name in store if name.startswith(prefix)]:
