@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from pyro_vae.studies import Comparison as Comparison
     from pyro_vae.studies import GradientStudy as GradientStudy
     from pyro_vae.studies import calibrate as calibrate
+    from pyro_vae.studies import Check as Check
+    from pyro_vae.studies import Comparison as Comparison
+    from pyro_vae.studies import check as check
     from pyro_vae.studies import compare as compare
     from pyro_vae.studies import gradients as gradients
     from pyro_vae.training import Fit as Fit
@@ -65,6 +68,7 @@ _HOME = {
     "ARM": "estimators",
     "AnalyticKL": "estimators",
     "CUBO": "estimators",
+    "Check": "studies",
     "ClosedFormEntropy": "estimators",
     "Calibration": "studies",
     "Comparison": "studies",
@@ -101,6 +105,7 @@ _HOME = {
     "WakeSleep": "estimators",
     "WakeWake": "estimators",
     "calibrate": "studies",
+    "check": "studies",
     "compare": "studies",
     "draw": "particles",
     "fit": "training",

@@ -23,7 +23,7 @@ WIDTH = 80
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 1 (a verdict, with --fail-on), 2 (an error), 130 (Ctrl-C)."""
+    """Run one command; returns the exit code: 0, 1 (a verdict, or what check found), 2 (an error), 130 (Ctrl-C)."""
     arguments = parser().parse_args(argv)
     # torch's threads wait for work by spinning; where the cores are shared, that makes small fits many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         prog="pyro-vae",
         description="Fit a Pyro model by variational inference, sample it with NUTS, and hear whether to trust it.",
         epilog="pyro-vae COMMAND --help says more. "
-        "Exit codes: 0; 1, a verdict at or below --fail-on; 2, an error; 130, Ctrl-C.",
+        "Exit codes: 0; 1, a verdict at or below --fail-on, or errors that check found; 2, an error; 130, Ctrl-C.",
         formatter_class=_Formatter,
         allow_abbrev=False,
     )

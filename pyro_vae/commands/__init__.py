@@ -4,5 +4,5 @@ A command's module has ``HELP`` (what it does, in a line), maybe ``MORE`` (a sen
 ``add_arguments(parser)`` and ``run(arguments) -> exit code``. It imports nothing heavy before it runs.
 """
 
-COMMANDS = ("compare", "fit", "nuts", "gradients", "calibrate", "list", "new")  # in the order of --help
+COMMANDS = ("compare", "check", "fit", "nuts", "gradients", "calibrate", "list", "new")  # in the order of --help
 WRONG, INTERRUPTED = 2, 130  # exit codes: an error that a person can mend; Ctrl-C

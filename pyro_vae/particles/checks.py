@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,9 +170,10 @@ def first_outside(support: Any, values: Tensor) -> float | None:
         return None
     if bool(inside.all()):
         return None
-    # ``inside`` has no event dims: repeat it over them
-    inside = inside.reshape(inside.shape + (1,) * (values.dim() - inside.dim())).expand(values.shape)
-    return values[~inside].flatten()[0].item()
+    if inside.dim() < values.dim():  # no event dims: ask for each entry where it can be told, else repeat
+        entries = base_support(support).check(values)
+        inside = entries if entries.shape == values.shape else inside[(...,) + (None,) * (values.dim() - inside.dim())]
+    return values[~inside.expand(values.shape)].flatten()[0].item()
 
 
 def describe_support(support: Any) -> str:

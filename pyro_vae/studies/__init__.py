@@ -1,4 +1,5 @@
 """What a person asks in one call, put together from the layers below: ``compare``, ``gradients``, ``calibrate``."""
+"""What a person asks in one call, put together from the layers below: ``compare``, ``check``."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +7,9 @@ if TYPE_CHECKING:
     from pyro_vae.studies.calibration.calibrating import calibrate as calibrate
     from pyro_vae.studies.calibration.interruption import CalibrationInterrupted as CalibrationInterrupted
     from pyro_vae.studies.calibration.result import Calibration as Calibration
+    from pyro_vae.studies.checking import Check as Check
+    from pyro_vae.studies.checking import Finding as Finding
+    from pyro_vae.studies.checking import check as check
     from pyro_vae.studies.comparing import compare as compare
     from pyro_vae.studies.comparison import Comparison as Comparison
     from pyro_vae.studies.gradient_study import GradientStudy as GradientStudy
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
 _HOME = {
     "Calibration": "calibration.result",
     "CalibrationInterrupted": "calibration.interruption",
+    "Check": "checking",
+    "Finding": "checking",
+    "check": "checking",
     "Comparison": "comparison",
     "ComparisonInterrupted": "interruption",
     "GradientStudy": "gradient_study",
