@@ -48,11 +48,10 @@ if TYPE_CHECKING:
     from pyro_vae.particles import draw as draw
     from pyro_vae.posterior import sample_posterior as sample_posterior
     from pyro_vae.studies import Calibration as Calibration
+    from pyro_vae.studies import Check as Check
     from pyro_vae.studies import Comparison as Comparison
     from pyro_vae.studies import GradientStudy as GradientStudy
     from pyro_vae.studies import calibrate as calibrate
-    from pyro_vae.studies import Check as Check
-    from pyro_vae.studies import Comparison as Comparison
     from pyro_vae.studies import check as check
     from pyro_vae.studies import compare as compare
     from pyro_vae.studies import gradients as gradients

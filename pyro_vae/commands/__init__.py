@@ -5,4 +5,4 @@ A command's module has ``HELP`` (what it does, in a line), maybe ``MORE`` (a sen
 """
 
 COMMANDS = ("compare", "check", "fit", "nuts", "gradients", "calibrate", "list", "new")  # in the order of --help
-WRONG, INTERRUPTED = 2, 130  # exit codes: an error that a person can mend; Ctrl-C
+FOUND, WRONG, INTERRUPTED = 1, 2, 130  # exit codes: what was asked for is so; an error that a person can mend; Ctrl-C

@@ -46,7 +46,7 @@ def flat_draws(tree: xr.DataTree) -> Draws:
 
 
 def baseline_name(tree: xr.DataTree | None) -> str:
-    """What to call the baseline in a legend: ``NUTS``, a program's ``exact`` or ``reference draws``, ``weighted draws``."""
+    """What to call the baseline in a legend: ``NUTS``, ``exact``, ``reference`` or ``weighted draws``."""
     if tree is None:
         return "baseline"
     return "weighted draws" if is_weighted(tree) else evidence_of(tree)

@@ -1,5 +1,4 @@
-"""What a person asks in one call, put together from the layers below: ``compare``, ``gradients``, ``calibrate``."""
-"""What a person asks in one call, put together from the layers below: ``compare``, ``check``."""
+"""What a person asks in one call, put together from the layers below: ``compare``, ``check``, ``gradients``, ..."""
 
 from typing import TYPE_CHECKING
 
