@@ -93,19 +93,18 @@ def load_program(source: str | Path, *, posteriordb: str | os.PathLike | None = 
 def _of_posterior(name: str, database: str | os.PathLike | None) -> Program:
     """The program for a posterior of posteriordb: by the posterior's name, or by that of its model."""
     from pyro_vae.posteriordb import open_database
-    from pyro_vae.posteriordb.database import unknown
 
     if not name:
         raise ProgramError(f"Say which posterior of posteriordb: {POSTERIORDB}:NAME. pyro-vae list shows the names.")
-    posterior = open_database(database).posterior(name)
-    known = posterior_programs()
-    path = known.get(posterior.name, catalogue_folder() / POSTERIORDB / f"{posterior.model_name}.py")
+    opened, known = open_database(database), posterior_programs()
+    name, model_name = opened.model_of(name)
+    path = known.get(name, catalogue_folder() / POSTERIORDB / f"{model_name}.py")
     if not path.is_file():
         raise ProgramError(
-            f"{posterior.name} is in posteriordb, but there is no Pyro program for its model {posterior.model_name} "
-            f"yet. {unknown(posterior.name, list(known), 'the programs')}"
+            f"{name} is in posteriordb, but there is no Pyro program for its model {model_name} yet. "
+            "pyro-vae list shows the posteriors that have one."
         )
-    return program_of_posterior(path, posterior, f"{POSTERIORDB}:{posterior.name}")
+    return program_of_posterior(path, opened.posterior(name), f"{POSTERIORDB}:{name}")
 
 
 def _locate(source: str) -> Path:

@@ -12,6 +12,11 @@ def program(command: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE.py[:model]",
         help="a program of the catalogue, or a file of yours; posteriordb:NAME, a posterior of posteriordb",
     )
+    posteriordb(command)
+
+
+def posteriordb(command: argparse.ArgumentParser) -> None:
+    """Where posteriordb lies."""
     command.add_argument("--posteriordb", metavar="PATH", help="a clone of stan-dev/posteriordb ($POSTERIORDB)")
 
 

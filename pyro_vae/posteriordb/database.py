@@ -36,6 +36,25 @@ class Clone:
 
         Raises: ``ProgramError`` with the nearest names; ``OutputError`` naming a file that is damaged or not there.
         """
+        path, entry = self._entry(name)
+        reference = entry.get("reference_posterior_name")
+        file = self.root / "reference_posteriors" / "draws" / "draws" / f"{reference}.json"
+        return Posterior(
+            name=path.stem,
+            model_name=entry["model_name"],
+            data=read_json(self.root / "data" / "data" / f"{entry['data_name']}.json"),
+            draws=partial(_chains, file) if reference and find(file) is not None else None,
+            summary=self._summary(reference) if reference else {},
+            source=str(path),
+        )
+
+    def model_of(self, name: str) -> tuple[str, str]:
+        """The posterior's own name and that of its model; raises as :meth:`posterior`, and reads no data."""
+        path, entry = self._entry(name)
+        return path.stem, entry["model_name"]
+
+    def _entry(self, name: str) -> tuple[Path, Mapping[str, Any]]:
+        """The file about a posterior and what it says."""
         aliases = self.root / "alias" / "posteriors.json"
         name = (read_json(aliases) if aliases.is_file() else {}).get(name, name)
         path = self.root / "posteriors" / f"{name}.json"
@@ -45,16 +64,7 @@ class Clone:
         missing = [key for key in ("model_name", "data_name") if not isinstance(entry, Mapping) or key not in entry]
         if missing:
             raise OutputError(f"{path}: expected an entry '{missing[0]}', as every posterior of posteriordb has.")
-        reference = entry.get("reference_posterior_name")
-        file = self.root / "reference_posteriors" / "draws" / "draws" / f"{reference}.json"
-        return Posterior(
-            name=name,
-            model_name=entry["model_name"],
-            data=read_json(self.root / "data" / "data" / f"{entry['data_name']}.json"),
-            draws=partial(_chains, file) if reference and find(file) is not None else None,
-            summary=self._summary(reference) if reference else {},
-            source=str(path),
-        )
+        return path, entry
 
     def _summary(self, reference: str) -> dict[str, Arrays]:
         """The means of the reference draws, where posteriordb has them.
@@ -80,20 +90,30 @@ class Folders:
 
     def posterior(self, name: str) -> Posterior:
         """The posterior of that name; raises as :meth:`Clone.posterior`."""
+        _, model_name = self.model_of(name)
         folder = self.root / name
-        if name not in self.names():
-            raise ProgramError(unknown(name, self.names(), self.root))
         reference = read_json(folder / "reference.json")
         draws = folder / "draws.npz"
         kept = {key: reference[key] for key in ("mean", "sd", "mcse_mean") if key in reference}
         return Posterior(
             name=name,
-            model_name=Path(reference["source"]["model"]).stem,
+            model_name=model_name,
             data=read_json(folder / "data.json"),
             draws=partial(_columns_of_chains, draws, reference["n_chains"]) if draws.is_file() else None,
             summary=_columns(reference["parameters"], kept, folder / "reference.json"),
             source=str(folder),
         )
+
+    def model_of(self, name: str) -> tuple[str, str]:
+        """The posterior's name and that of its model."""
+        if name not in self.names():
+            raise ProgramError(unknown(name, self.names(), self.root))
+        file = self.root / name / "reference.json"
+        reference = read_json(file)
+        missing = [key for key in ("parameters", "n_chains", "source") if key not in reference]
+        if missing:
+            raise OutputError(f"{file}: expected an entry '{missing[0]}'.")
+        return name, Path(reference["source"]["model"]).stem
 
 
 def open_database(path: str | os.PathLike | None = None) -> Clone | Folders:
