@@ -28,13 +28,14 @@ def one_at_a_time(look: Look) -> Iterator[Finding]:
     if not why:
         return
     site = next((name for name in (*look.of_model.sites, *look.of_guide.sites) if f"'{name}'" in why), None)
-    where = site and (look.of_model.where(site) or look.of_guide.where(site))
+    what, _ = sentences(why)
     yield Finding(
-        f"Particles are run one at a time, {count} runs a step in place of one: {why}",
-        "Write every operation so that it holds with dims to the left: z[..., 0] for z[0], x.sum(-1) for x.sum(), "
-        "torch.cat(..., -1), x @ w[..., None]; and no `if` on a value.",
+        f"Particles are run one at a time, {count} runs a step in place of one: {what}",
+        "Leave it, if it is fast enough. Else write what comes before that site so that it holds with dims to the "
+        "left: z[..., 0] for z[0], x.sum(-1) for x.sum(), torch.cat(..., -1), Vindex(locs)[..., k] for locs[k], "
+        "(w * x).sum(-1) for a layer whose weights are sampled; and torch.where for `if` on a value.",
         site=site,
-        where=where or None,
+        where=_at(look, site),
     )
 
 

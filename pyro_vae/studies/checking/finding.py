@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pyro_vae.particles.enumerated import ENUMERATION_REMEDY
 from pyro_vae.studies.checking.source import Where
 
 Severity = Literal["error", "warning"]
@@ -38,7 +39,16 @@ class Finding:
         return ", ".join(f"{kind} '{name}'" for kind, name in named if name is not None)
 
 
+# Where an error that quotes another library begins to say what to do.
+_REMEDIES = (ENUMERATION_REMEDY, "Run the model alone", "Run the guide alone", "Check the site's parameters")
+
+
 def sentences(error: Exception | str) -> tuple[str, str]:
     """An error of this library as what is wrong and what to do: its first sentence, and the rest."""
-    what, dot, instead = str(error).partition(". ")
+    text = str(error)
+    for remedy in _REMEDIES:
+        what, found, rest = text.partition(remedy)
+        if found:
+            return what.strip(), found + rest
+    what, dot, instead = text.partition(". ")
     return (f"{what}.", instead) if dot else (what, "")

@@ -1,4 +1,4 @@
-"""Where nothing is wrong nothing is found: the catalogue's programs, the pairs of other tests."""
+"""Where nothing is wrong nothing is found: the catalogue, other tests' pairs, and what tutorials teach."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pyro_vae as pv
 from pyro_vae.catalogue import catalogue
 from tests.pairs import PAIRS
 from tests.particles.enumerated_pairs import GUIDE, MODEL
+from tests.studies.checking.tutorials import TUTORIALS
 
 # Automatic guides are for continuous latents: for these programs there is none, and that is what is said.
 DISCRETE = ("categorical_vae", "sentiment_vae", "sigmoid_belief_network")
@@ -43,3 +44,15 @@ def test_a_pair_that_draws_can_be_taken_of_is_clean(pair):
     model, guide, args = pair.make()
     check = pv.check(model, guide, args)
     assert [one.code for one in check] == KNOWN.get(pair.name, []), str(check)
+
+
+# Written for one particle, as most of Pyro's tutorials are: locs[k], or a layer whose weights are sampled.
+ONE_PARTICLE = ("bayesian_regression", "topics", "mixture")
+
+
+@pytest.mark.parametrize("make", TUTORIALS, ids=lambda make: make.__name__)
+def test_a_pair_as_tutorials_teach_it_is_clean(make):
+    model, guide, data = make()
+    assert not (check := pv.check(model, guide, data, num_particles=1)).findings, str(check)
+    check = pv.check(model, guide, data)
+    assert [one.code for one in check] == (["one-at-a-time"] if make.__name__ in ONE_PARTICLE else []), str(check)
