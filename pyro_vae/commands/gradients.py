@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pyro_vae.studies.folder import check_folder
 
     out = None if arguments.out is None else check_folder(arguments.out)
-    program = load_program(arguments.program)
+    program = load_program(arguments.program, posteriordb=arguments.posteriordb)
 
     from pyro_vae.report import print_gradients
     from pyro_vae.studies import gradients

@@ -239,7 +239,8 @@ def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
     for row in sorted(rows, key=lambda row: row.variance_seconds):
         found.setdefault(row.objective, []).append(row)
     order = list(dict.fromkeys(row.objective for row in rows))
-    several = {objective: found[objective] for objective in order if len(found[objective]) > 1 or len(found) == 1}
+    lone = [objective for objective in order if len(found[objective]) == 1]
+    several = {objective: found[objective] for objective in order if objective not in lone or len(lone) == 1}
     alone = [row for objective in order if objective not in several for row in found[objective]]
     return {**several, **({ALONE: alone} if alone else {})}
 

@@ -117,3 +117,22 @@ def test_what_nuts_writes_can_be_the_baseline(tmp_path: Path, capsys: pytest.Cap
     code = cli.main([*said, "--baseline", str(saved), "--out", str(tmp_path / "report"), "--fail-on", "untrusted"])
     assert code == 1
     assert "too small by a factor" in capsys.readouterr().out
+
+
+def test_gradients_prints_its_tables_and_writes_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    said = ["gradients", "linear_regression", "--estimators", "reparameterized, score-function", "--draws", "20"]
+    out = str(tmp_path / "study")
+    assert cli.main([*said, "--at", "start", "--particles", "4", "--quiet", "--out", out]) == 0
+    printed, err = capsys.readouterr()
+    assert err == ""
+    assert fits_80_columns("\n".join(line for line in printed.splitlines() if str(tmp_path) not in line))
+    assert printed.startswith("At the start, the guide's gradient (")
+    assert "ELBO: reparameterized. At the start it has" in " ".join(printed.split())
+    assert {"gradients.csv", "parameters.csv", "gradients_guide.png"} <= {path.name for path in Path(out).iterdir()}
+
+
+def test_gradients_of_an_estimator_that_is_not_there_or_cannot_be_used(capsys: pytest.CaptureFixture) -> None:
+    assert cli.main(["gradients", "linear_regression", "--estimators", "reparametrised", "--quiet"]) == 2
+    assert "Nearest: reparameterized" in " ".join(capsys.readouterr().err.split())
+    assert cli.main(["gradients", "linear_regression", "--estimators", "vimco", "--particles", "1", "--quiet"]) == 2
+    assert "vimco: VIMCO(pathwise=False) needs num_particles >= 2" in " ".join(capsys.readouterr().err.split())
