@@ -40,6 +40,11 @@ GRADIENTS = [
         ("cubo", "CUBO 2 (K=16)", 5.0, "by design"),
     )
 ]
+PITS = {
+    "mu": np.random.default_rng(0).uniform(size=150),
+    "tau": np.random.default_rng(1).beta(1, 2.5, size=150),
+    **{f"theta[Phillips Andover {i}]": np.random.default_rng(i).beta(0.8, 0.8, size=150) for i in range(2, 14)},
+}
 
 WIDTHS = (style.WIDTH, style.NARROW)
 
@@ -52,6 +57,8 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "pair": lambda schools, **size: plots.plot_pair(schools.posteriors, schools.baseline, **size),
     "predictive": lambda schools, **size: plots.plot_predictive(schools.posteriors, schools.baseline, **size),
     "ranks": lambda schools, **size: plots.plot_ranks(schools.baseline, **size),
+    "sbc": lambda schools, **size: plots.plot_sbc(PITS, **size),
+    "vsbc": lambda schools, **size: plots.plot_vsbc(PITS, **size),
     "weights": lambda schools, **size: plots.plot_weights(schools.posteriors, TAILS, **size),
 }
 

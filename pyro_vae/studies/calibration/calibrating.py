@@ -11,7 +11,7 @@ from pyro_vae.diagnostics.calibration import LEVEL, Method
 from pyro_vae.errors import OptionError
 from pyro_vae.studies.calibration.result import Calibration
 from pyro_vae.studies.calibration.running import Running
-from pyro_vae.studies.calibration.simulating import Simulate, check_simulations
+from pyro_vae.studies.calibration.simulating import Simulate
 from pyro_vae.studies.calibration.study import Setup
 from pyro_vae.studies.inputs import guides_of, program_of, rows_of
 
@@ -127,14 +127,14 @@ def calibrate(
         guide=chosen,
         data=rows_of(program.data),
         seed=_checked(seed, level),
-        draws=draws,
+        draws=_count("draws", draws, 1),
         simulate=simulate,
         fit={} if name == "nuts" else fitting,
         nuts=sampling if name == "nuts" else {},
         coords=dict(program.coords),
         dims=dict(program.dims),
     )
-    study = Running(program.name, name, _method(method, name), check_simulations(simulations), level, setup)
+    study = Running(program.name, name, _method(method, name), _count("simulations", simulations, 2), level, setup)
     return study.run(jobs=jobs, out=out, resume=resume, progress=progress)
 
 
@@ -143,6 +143,13 @@ def _guide(guide: Callable | str, program: Program) -> tuple[str, Any]:
         return "nuts", "nuts"
     [(name, chosen)] = guides_of([guide], program).items()
     return name, chosen
+
+
+def _count(name: str, value: Any, least: int) -> int:
+    """A whole number from ``least`` on. Raises :class:`~pyro_vae.errors.OptionError` naming the option."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise OptionError(f"{name}: expected a whole number from {least} on, got {value!r}.")
+    return value
 
 
 def _checked(seed: int, level: float) -> int:

@@ -1,0 +1,1 @@
+"""Calibration studies: what is simulated, what is kept, and what is found."""
