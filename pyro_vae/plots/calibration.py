@@ -17,7 +17,7 @@ from pyro_vae.errors import OptionError
 from pyro_vae.plots import style
 
 LIMIT = 12
-_PANEL = 1.55
+_PANEL = 1.7
 _BINS = 20
 
 Pits = Mapping[str, np.ndarray]
@@ -28,7 +28,7 @@ Draw = Callable[[Axes, np.ndarray], None]
 def plot_sbc(
     pits: Pits, *, level: float = LEVEL, parameters: Sequence[str] | None = None, width: float = style.WIDTH
 ) -> Figure:
-    """The ranks' distribution function minus that of uniform ranks, in bands that all panels leave at ``level``.
+    r"""The ranks' distribution function minus that of uniform ranks, in bands that all panels leave at ``level``.
 
     A line above zero at the left lies where the posterior is too high, a line that rises first and falls below zero
     then where it is too narrow. A line that leaves its band is drawn in colour: the test of
@@ -47,8 +47,8 @@ def plot_sbc(
 
     >>> rng = np.random.default_rng(0)
     >>> figure = plot_sbc({"mu": rng.uniform(size=100), "tau": rng.beta(1, 2, size=100)})
-    >>> [axes.get_title() for axes in figure.axes]
-    ['tau (p < 0.001)', 'mu (p = 0.24)']
+    >>> [axes.get_title().split("\n") for axes in figure.axes]
+    [['tau', 'p < 0.001'], ['mu', 'p = 0.24']]
     """
     tests = {label: uniformity_test(pits[label]) for label in _known(pits, parameters)}
     corrected = level / len(pits)
@@ -77,7 +77,7 @@ def plot_sbc(
 def plot_vsbc(
     pits: Pits, *, level: float = LEVEL, parameters: Sequence[str] | None = None, width: float = style.WIDTH
 ) -> Figure:
-    """Histograms of the probability of the guide below the truth, each with its mirror image.
+    r"""Histograms of the probability of the guide below the truth, each with its mirror image.
 
     Where the two agree, the guide is not biased. More mass at the left means that it lies too high, mass at both ends
     that it is too narrow. Bars in colour are those of an asymmetry that the test rejects.
@@ -88,8 +88,8 @@ def plot_vsbc(
 
     >>> rng = np.random.default_rng(0)
     >>> figure = plot_vsbc({"mu": rng.uniform(size=100), "tau": rng.beta(1, 2, size=100)})
-    >>> [axes.get_title() for axes in figure.axes]
-    ['tau (p = 0.0013)', 'mu (p = 0.22)']
+    >>> [axes.get_title().split("\n") for axes in figure.axes]
+    [['tau', 'p = 0.0013'], ['mu', 'p = 0.22']]
     """
     tests = {label: symmetry_test(pits[label])[0] for label in _known(pits, parameters)}
     corrected = level / len(pits)
@@ -146,9 +146,7 @@ def _panels(
         axes.set_xlim(0, 1)
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.grid(axis="y")
-        said = f" ({_p(tests[label])})"
-        inches = width / columns - 0.45
-        axes.set_title(style.fitted(label, inches - 0.075 * len(said), 9.0) + said, fontsize=9)
+        axes.set_title(f"{style.fitted(label, width / columns - 0.35, 9.0)}\n{_p(tests[label])}", fontsize=9)
         if place % columns == 0:
             axes.set_ylabel(beside)
     figure.supxlabel(below, fontsize=9, color=style.INK)
