@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pyro_vae import nets as nets
     from pyro_vae import vae as vae
     from pyro_vae.catalogue import load_program as load_program
+    from pyro_vae.diagnostics import Evidence as Evidence
+    from pyro_vae.diagnostics import expectations as expectations
+    from pyro_vae.diagnostics import reweight as reweight
     from pyro_vae.elbo import TraceELBO as TraceELBO
     from pyro_vae.errors import DataError as DataError
     from pyro_vae.errors import DivergedError as DivergedError
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from pyro_vae.studies import check as check
     from pyro_vae.studies import compare as compare
     from pyro_vae.studies import gradients as gradients
+    from pyro_vae.studies import log_evidence as log_evidence
     from pyro_vae.training import Fit as Fit
     from pyro_vae.training import Validation as Validation
     from pyro_vae.training import fit as fit
@@ -77,6 +81,7 @@ _HOME = {
     "DisARM": "estimators",
     "DivergedError": "errors",
     "EstimatorError": "errors",
+    "Evidence": "diagnostics",
     "Fit": "training",
     "GradientStudy": "studies",
     "IWAE": "estimators",
@@ -107,11 +112,14 @@ _HOME = {
     "check": "studies",
     "compare": "studies",
     "draw": "particles",
+    "expectations": "diagnostics",
     "fit": "training",
     "gradients": "studies",
     "load_fit": "training",
     "load_program": "catalogue",
+    "log_evidence": "studies",
     "nuts": "mcmc",
+    "reweight": "diagnostics",
     "sample_posterior": "posterior",
 }
 _PACKAGES = ("nets", "vae")  # what has many names of its own: pv.nets.MLP

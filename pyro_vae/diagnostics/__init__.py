@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.evidence import bridge_sampling as bridge_sampling
     from pyro_vae.diagnostics.evidence import evidence_from_weights as evidence_from_weights
     from pyro_vae.diagnostics.evidence import iwae_bound as iwae_bound
+    from pyro_vae.diagnostics.findings import Finding as Finding
     from pyro_vae.diagnostics.gradient_advice import recommendation as recommendation
     from pyro_vae.diagnostics.gradient_noise import EstimatorNoise as EstimatorNoise
     from pyro_vae.diagnostics.importance import ImportanceWeights as ImportanceWeights
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.judgement import judge as judge
     from pyro_vae.diagnostics.ranks import Rank as Rank
     from pyro_vae.diagnostics.ranks import rank_among as rank_among
+    from pyro_vae.diagnostics.suggestions import Suggestion as Suggestion
     from pyro_vae.diagnostics.symmetry import symmetry_test as symmetry_test
     from pyro_vae.diagnostics.uniformity import uniformity_bands as uniformity_bands
     from pyro_vae.diagnostics.uniformity import uniformity_test as uniformity_test
@@ -47,8 +49,10 @@ _HOME = {
     "Evidence": "evidence",
     "FitConvergence": "convergence",
     "ImportanceWeights": "importance",
+    "Finding": "findings",
     "Judgement": "judgement",
     "MissingMass": "coverage",
+    "Suggestion": "suggestions",
     "Verdict": "verdict",
     "Rank": "ranks",
     "calibration_table": "calibration",

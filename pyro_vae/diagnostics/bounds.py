@@ -93,9 +93,9 @@ def chi_squared(log_w: ArrayLike, weights: ImportanceWeights | None = None) -> t
 
     The evidence that normalises the weights is their own mean. The upper limit allows for chance twice: the shape of
     the tail is taken two standard errors above k-hat, which raises the second moment of the weights beyond the 3 √n
-    largest (of a Pareto tail of shape k and mean excess e over u to :math:`u^2 + 2ue + 2e^2 (1 - k)/(1 - 2k)`), and two
-    standard errors of the ratio are added. It is infinite where that shape is not below 1/2. Neither limit can know of
-    a region where the guide has no draws.
+    largest (of a Pareto tail of shape k and mean excess e over u to :math:`u^2 + 2ue + 2e^2 (1 - k)/(1 - 2k)`), and
+    three standard errors of the ratio are added. It is infinite where that shape is not below 1/2. Neither can
+    know of a region where the guide has no draws.
 
     Shapes: ``log_w`` ``[n]``, natural logarithms, up to a constant; ``weights``: their :func:`pareto_khat`, if known.
 
@@ -113,11 +113,11 @@ def chi_squared(log_w: ArrayLike, weights: ImportanceWeights | None = None) -> t
     estimate = float(np.square(w).mean() - 1)
     error = float(np.std(np.square(w) - 2 * (1 + estimate) * w) / np.sqrt(w.size))
     if weights.constant:
-        return max(estimate + 2 * error, CONSTANT_WITHIN**2), estimate
+        return max(estimate + 3 * error, CONSTANT_WITHIN**2), estimate
     k = weights.khat_upper
     if k >= FINITE_VARIANCE:
         return np.inf, estimate
-    return estimate + _beyond_what_was_drawn(w, max(k, 0.0)) + 2 * error, estimate
+    return estimate + _beyond_what_was_drawn(w, max(k, 0.0)) + 3 * error, estimate
 
 
 def _beyond_what_was_drawn(w: np.ndarray, k: float) -> float:

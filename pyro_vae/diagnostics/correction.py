@@ -41,7 +41,7 @@ def weights_of(posterior: xr.DataTree, weights: ImportanceWeights | None = None)
 def reweight(
     posterior: xr.DataTree, *, draws: int | None = None, seed: int = 0, weights: ImportanceWeights | None = None
 ) -> xr.DataTree:
-    r"""A guide's draws, drawn again by their Pareto-smoothed importance weights: equally weighted draws of the posterior.
+    r"""A guide's draws, drawn again by their Pareto-smoothed importance weights: draws that stand for the posterior.
 
     Draw i comes :math:`S w_i` times, rounded up or down at random (systematic resampling), in a random order. Where
     k-hat is below 0.7 the result stands for the posterior, as far as the guide has draws; it is made all the same
@@ -56,8 +56,8 @@ def reweight(
         weights: their :func:`~pyro_vae.diagnostics.pareto_khat`, if it is known.
 
     Raises: ``DataError`` for draws without densities or with unusable weights, ``OptionError`` for ``draws`` below 1.
-    Source: Rubin, "Using the SIR algorithm to simulate posterior distributions", Bayesian Statistics 3 (1988); Kitagawa,
-    "Monte Carlo filter and smoother", JCGS 5 (1996).
+    Source: Rubin, "Using the SIR algorithm to simulate posterior distributions", Bayesian Statistics 3
+    (1988); Kitagawa, "Monte Carlo filter and smoother", JCGS 5 (1996).
 
     >>> from pyro_vae.posterior import build
     >>> z = np.random.default_rng(0).normal(size=(1, 10_000))  # the guide is N(0, 1), the posterior N(0.5, 1)
@@ -130,7 +130,7 @@ def expectations(
     >>> z = np.random.default_rng(0).normal(size=(1, 10_000))
     >>> stats = {"log_p": -0.5 * (z - 0.5) ** 2, "log_q": -0.5 * z**2}
     >>> tree = build({"posterior": {"x": z}, "sample_stats": stats})
-    >>> found = expectations(tree, {"x": lambda posterior: posterior["x"], "x > 1": lambda posterior: posterior["x"] > 1})
+    >>> found = expectations(tree, {"x": lambda draws: draws["x"], "x > 1": lambda draws: draws["x"] > 1})
     >>> found["mean"].round(1).tolist()  # 0.5 and 0.309
     [0.5, 0.3]
     """

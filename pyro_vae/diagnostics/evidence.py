@@ -139,7 +139,7 @@ def bridge_sampling(log_ratio_posterior: ArrayLike, log_ratio_proposal: ArrayLik
     ours = np.atleast_2d(np.asarray(log_ratio_posterior, dtype=np.float64))
     theirs = np.asarray(log_ratio_proposal, dtype=np.float64).ravel()
     _check_ratios(ours, theirs)
-    effective = float(ours.size)
+    effective, share, terms = float(ours.size), 0.5, ours
     value = float(np.median(ours))
     for _ in range(2):  # the effective size of the terms is known once they are
         share = effective / (effective + theirs.size)

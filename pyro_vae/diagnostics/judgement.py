@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ from pyro_vae.diagnostics.bounds import ErrorBounds, error_bounds
 from pyro_vae.diagnostics.by_weights import decide_by_weights
 from pyro_vae.diagnostics.convergence import FitConvergence, fit_convergence
 from pyro_vae.diagnostics.coverage import MissingMass, missing_mass
+from pyro_vae.diagnostics.findings import Finding, find
 from pyro_vae.diagnostics.importance import (
     ImportanceWeights,
     log_importance_weights,
     mean_log_weight,
     pareto_khat,
 )
+from pyro_vae.diagnostics.suggestions import Suggestion, suggest
 from pyro_vae.diagnostics.verdict import Verdict, decide
 from pyro_vae.posterior.convergence import ChainHealth
 
@@ -36,7 +39,8 @@ class Judgement:
     weights are unusable; ``convergence`` is None for a guide that was trained elsewhere. ``missing``: where the guide
     has no draws. ``not_compared``: what only one of the two has, in words. ``elbo``: the guide's plain ELBO with its
     standard error, in nats, from the draws; NaN where they carry no ``log_p`` and ``log_q``. ``bounds``: what the
-    guide's own weights prove about its errors, None where there are none.
+    guide's own weights prove about its errors, None where there are none. ``findings``: where it is wrong beyond means
+    and sds. ``suggestions``: what to try next, none for a guide that is trusted.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Judgement:
     elbo: float = float("nan")
     elbo_se: float = float("nan")
     bounds: ErrorBounds | None = None
+    findings: tuple[Finding, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
 
 def judge(
@@ -60,12 +66,13 @@ def judge(
     history: ArrayLike | None = None,
     exact_baseline: bool = False,
     health: ChainHealth | None = None,
+    guides: Sequence[str] = (),
 ) -> Judgement:
     """Judge the draws of the guide ``name`` on a baseline: NUTS, exact draws, or those of :func:`weights_baseline`.
 
     ``history``: the bound at each step of the fit, ``[steps]``. ``exact_baseline``: the baseline's draws are
     independent and exact, and no convergence is asked of them (as is ``baseline.attrs["exact"]``). ``health``: what
-    :func:`check_baseline` says, if it has been asked already.
+    :func:`check_baseline` says, if it has been asked already. ``guides``: the names of guides that may be suggested.
 
     Raises: ``OptionError`` if the two trees do not hold the same parameters; ``DataError`` for fewer than 25 draws.
 
@@ -101,7 +108,7 @@ def judge(
     if convergence is not None and not convergence.converged and verdict.level in ("reweight", "untrusted"):
         reason = f"{verdict.reason} The fit may not have been finished: {convergence.message}."
         verdict = replace(verdict, reason=reason)
-    return Judgement(
+    judgement = Judgement(
         name=name,
         table=table,
         corrected=corrected,
@@ -114,4 +121,6 @@ def judge(
         elbo=elbo,
         elbo_se=elbo_se,
         bounds=bounds,
+        findings=find(posterior, baseline, table) if health.counts and len(table) else (),
     )
+    return replace(judgement, suggestions=suggest(judgement, guides))

@@ -14,8 +14,9 @@ from pyro_vae.errors import OptionError
 def unconstrained_log_density(guide: Callable, free: Mapping[str, Tensor]) -> Tensor:
     """log q of draws of every site, given unconstrained, ``{site: [S, size]}``; ``[S]`` in nats.
 
-    For the guides that have one normal per site or one distribution over all: ``auto_normal``, ``auto_diagonal_normal``,
-    ``auto_multivariate_normal``, ``auto_low_rank_multivariate_normal``, ``auto_laplace``, ``auto_iaf_normal``.
+    For the guides that have one normal per site or one distribution over all: ``auto_normal``,
+    ``auto_diagonal_normal``, ``auto_multivariate_normal``, ``auto_low_rank_multivariate_normal``,
+    ``auto_laplace``, ``auto_iaf_normal``.
 
     Raises: :class:`~pyro_vae.errors.OptionError` for another guide, or one of other sites.
     """

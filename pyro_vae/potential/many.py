@@ -31,18 +31,17 @@ def unconstrained_draws(potential: Potential, values: Mapping[str, Any]) -> np.n
     >>> unconstrained_draws(potential, {"scale": np.array([1.0, np.e])}).round(3).tolist()
     [[0.0], [1.0]]
     """
-    count = None
+    count = len(next(iter(values.values()), ()))
     for site in potential.sites:
         if site.name not in values:
             raise OptionError(f"The draws lack the site '{site.name}'; they have {list(values)}.")
         shape = np.shape(values[site.name])
-        count = shape[0] if count is None and shape else count
         if shape != (count, *site.shape):
             raise OptionError(
                 f"Draws of '{site.name}' have shape {shape}; expected [draws, *{site.shape}]. Are they of this model?"
             )
     if not potential.fixed:
-        rows = range(count or 0)
+        rows = range(count)
         return np.stack([potential.unconstrain({name: values[name][row] for name in potential.names}) for row in rows])
     parts = []
     for site in potential.sites:

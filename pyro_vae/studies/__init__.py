@@ -1,4 +1,6 @@
-"""What a person asks in one call, put together from the layers below: ``compare``, ``check``, ``gradients``, ..."""
+"""What a person asks in one call, put together from the layers below."""
+
+"""What a person asks in one call, put together from the layers below: ``compare``, ``log_evidence``."""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from pyro_vae.studies.checking import check as check
     from pyro_vae.studies.comparing import compare as compare
     from pyro_vae.studies.comparison import Comparison as Comparison
+    from pyro_vae.studies.evidence import log_evidence as log_evidence
     from pyro_vae.studies.gradient_study import GradientStudy as GradientStudy
     from pyro_vae.studies.interruption import ComparisonInterrupted as ComparisonInterrupted
     from pyro_vae.studies.measuring import gradients as gradients
@@ -27,6 +30,7 @@ _HOME = {
     "calibrate": "calibration.calibrating",
     "compare": "comparing",
     "gradients": "measuring",
+    "log_evidence": "evidence",
 }
 __all__ = sorted(_HOME)
 

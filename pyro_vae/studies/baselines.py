@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import xarray as xr
 from pyro.infer import MCMC
 
 from pyro_vae.catalogue import Program
+from pyro_vae.diagnostics import check_baseline, weights_baseline
 from pyro_vae.errors import OptionError, ProgramError
 from pyro_vae.particles import call_arguments
 from pyro_vae.particles.plan import plan_pair
@@ -44,8 +45,8 @@ def check_baseline_option(baseline: Baseline, program: Program) -> Baseline:
     if isinstance(baseline, (xr.DataTree, MCMC)) or callable(baseline):
         return baseline
     raise OptionError(
-        "baseline: expected 'nuts', 'reference', 'importance', the path of a netCDF file, a DataTree, a function that gives one, or "
-        f"a pyro.infer.MCMC that has run, got {type(baseline).__name__}."
+        "baseline: expected 'nuts', 'reference', 'importance', the path of a netCDF file, a DataTree, a function that "
+        f"gives one, or a pyro.infer.MCMC that has run, got {type(baseline).__name__}."
     )
 
 
@@ -73,6 +74,24 @@ def baseline_draws(baseline: Baseline, program: Program, data: Any, options: Opt
         **options.nuts,
         **labels,
     )
+
+
+def instead_of(
+    drawn: xr.DataTree, given: Baseline, posteriors: Mapping[str, xr.DataTree], seed: int
+) -> tuple[xr.DataTree, xr.DataTree | None]:
+    """What to judge by, and what was set aside for it: a run of NUTS that does not count, for weighted draws.
+
+    A baseline that somebody gave is not replaced, nor is one by weights that do not count either.
+    """
+    if isinstance(given, (xr.DataTree, MCMC)) or (health := check_baseline(drawn)).counts:
+        return drawn, None
+    weighted = weights_baseline(posteriors, seed)
+    if not check_baseline(weighted).counts:
+        return drawn, None
+    why = f"NUTS does not count ({'; '.join(health.reasons)}), so that the weights have to do"
+    how = str(weighted.attrs["how"])
+    weighted.attrs["how"] = f"{why}. {how[0].upper()}{how[1:]}"
+    return weighted, drawn
 
 
 def reference_tree(program: Program, data: Any, options: Options, labels: dict[str, Any]) -> xr.DataTree:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyro
 import xarray as xr
-from pyro.infer import MCMC
 
 from pyro_vae.catalogue import Program
 from pyro_vae.diagnostics import check_baseline, judge, weights_baseline
 from pyro_vae.errors import DivergedError, PyroVaeError
+from pyro_vae.guides import names
 from pyro_vae.posterior.draws import sample_posterior
-from pyro_vae.studies.baselines import WEIGHTS, Baseline, baseline_draws, check_baseline_option
+from pyro_vae.studies.baselines import WEIGHTS, Baseline, baseline_draws, check_baseline_option, instead_of
 from pyro_vae.studies.comparison import Comparison
 from pyro_vae.studies.entries import Entries, Entry, entries_of
 from pyro_vae.studies.feasible import Start, starts_of
@@ -175,7 +175,7 @@ class _Study:
                 drawn = baseline_draws(self.baseline, self.program, self.rows, self.options)
             if drawn.attrs.get("interrupted"):
                 raise KeyboardInterrupt  # NUTS gives back what it has; a comparison is not made of that
-            return self._judged(*self._instead(drawn))
+            return self._judged(*instead_of(drawn, self.baseline, self.posteriors, self.options.seed))
         except KeyboardInterrupt as error:
             if isinstance(error, FitInterrupted):
                 self.fits[next(name for name in self.entries.by_name if name not in self.fits)] = error.fit
@@ -242,21 +242,6 @@ class _Study:
     def _labels(self) -> dict[str, Any]:
         return {"coords": dict(self.program.coords), "dims": dict(self.program.dims)}
 
-    def _instead(self, drawn: xr.DataTree) -> tuple[xr.DataTree, xr.DataTree | None]:
-        """What to judge by, and what was set aside for it: a run of NUTS that does not count, for the weights.
-
-        A baseline that somebody gave is not replaced, nor is one by weights that say nothing.
-        """
-        if isinstance(self.baseline, (xr.DataTree, MCMC)) or (health := check_baseline(drawn)).counts:
-            return drawn, None
-        weighted = weights_baseline(self.posteriors, self.options.seed)
-        if not check_baseline(weighted).counts:
-            return drawn, None
-        _log.info("NUTS does not count as a baseline; judging by importance weights")
-        why = f"NUTS does not count ({'; '.join(health.reasons)}), so that the weights have to do"
-        weighted.attrs["how"] = f"{why}. {weighted.attrs['how'][0].upper()}{weighted.attrs['how'][1:]}"
-        return weighted, drawn
-
     def _judged(self, drawn: xr.DataTree, set_aside: xr.DataTree | None = None) -> Comparison:
         health = check_baseline(drawn)
         with self.record.timed("judgement"):
@@ -267,6 +252,7 @@ class _Study:
                     drawn,
                     history=_settled_bound(self.fits[name]) if name in self.fits else None,
                     health=health,
+                    guides=names(),
                 )
                 for name, tree in self.posteriors.items()
             }

@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
-        """The verdict per guide: ``.level``, ``.reason``, ``.parameter``, ``.evidence``. A fit that diverged has level "none"."""
+        """By guide: ``.level``, ``.reason``, ``.parameter``, ``.evidence``. A fit that diverged has level "none"."""
         from pyro_vae.diagnostics.verdict import Verdict
 
         found = {name: judgement.verdict for name, judgement in self.judgements.items()}

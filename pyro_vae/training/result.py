@@ -140,6 +140,26 @@ class Fit:
                 **options,
             )
 
+    def corrected(self, draws: int = 4000, *, from_draws: int = 20_000, seed: int | None = None, **options: Any) -> Any:
+        """The guide's draws, drawn again by their importance weights, as a ``DataTree``: :func:`~pyro_vae.reweight`.
+
+        ``attrs["khat"]`` says whether they can be used: below 0.7 they stand for the posterior, where the guide has
+        draws.
+
+        Args:
+            draws: S, the number of draws to return.
+            from_draws: how many of the guide's to weigh.
+            seed: of both; None takes the fit's.
+            options: see :meth:`posterior`.
+
+        Raises :class:`~pyro_vae.errors.DataError` for a guide whose draws have no density (``auto_delta``).
+        """
+        from pyro_vae.diagnostics.correction import reweight
+
+        seed = self.seed if seed is None else seed
+        drawn = self.posterior(from_draws, seed=seed, **options)
+        return reweight(drawn, draws=draws, seed=0 if seed is None else seed)
+
     def attributes(self) -> dict[str, Any]:
         """How the fit was made, as plain values: the attributes of its draws."""
         return {
