@@ -1,6 +1,4 @@
-"""What a person asks in one call, put together from the layers below."""
-
-"""What a person asks in one call, put together from the layers below: ``compare``, ``log_evidence``."""
+"""What a person asks in one call, put together from the layers below: ``compare``, ``check``, ``gradients``, ..."""
 
 from typing import TYPE_CHECKING
 
