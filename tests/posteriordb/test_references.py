@@ -31,13 +31,8 @@ TWELVE = (
 def summary(draws: np.ndarray) -> dict[str, Any]:
     """Mean and sd of ``[chain, draw]`` with their Monte-Carlo errors."""
     sd = draws.std()
-    errors = {kind: float(np.asarray(array_stats.ess(draws, method=kind))) for kind in ("mean", "sd")}
-    return {
-        "mean": draws.mean(),
-        "sd": sd,
-        "mcse_mean": sd / errors["mean"] ** 0.5,
-        "mcse_sd": sd / (2 * errors["sd"]) ** 0.5,
-    }
+    mean, spread = (float(np.asarray(array_stats.ess(draws, method=kind))) for kind in ("mean", "sd"))
+    return {"mean": draws.mean(), "sd": sd, "mcse_mean": sd / mean**0.5, "mcse_sd": sd / (2 * spread) ** 0.5}
 
 
 @pytest.mark.slow

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import pyro_vae as pv
 from pyro_vae import cli
+from pyro_vae.catalogue import Program
+from pyro_vae.diagnostics import check_baseline
+from pyro_vae.plots.draws import baseline_name
+from pyro_vae.studies.baselines import baseline_draws, check_baseline_option
+from pyro_vae.studies.options import options_of
 from tests.posteriordb.clones import add
 from tests.posteriordb.densities import CASES
 
@@ -40,33 +46,47 @@ def clone(tmp_path: Path) -> Path:
     return add(tmp_path / "clone", NAME, DATA, exact(10, 200))
 
 
-def test_a_guide_is_judged_on_the_reference_draws_under_the_programs_labels(clone: Path) -> None:
+def reference_of(program: Program) -> xr.DataTree:
+    """The baseline that ``compare`` would make of the reference draws."""
+    nuts = {"engine": "nutpie", "chains": 4, "draws": 1000, "warmup": 1000, "target_accept": 0.8}
+    options = options_of(seed=0, refit=True, guide_draws=100, progress=False, stop="auto", fit={}, nuts=nuts)
+    return baseline_draws("reference", program, program.data, options)
+
+
+def test_reference_draws_count_as_chains_do_under_the_programs_labels(clone: Path) -> None:
+    program = pv.load_program(f"posteriordb:{NAME}", posteriordb=clone)
+    assert check_baseline_option(None, program) == "reference"
+    tree = reference_of(program)
+    health = check_baseline(tree)
+    assert health.counts
+    assert not health.exact
+    assert 0.99 < health.max_rhat < 1.01
+    assert 1500 < health.min_ess_bulk < 2600  # of 2000 independent draws
+    assert set(health.unchecked) == {"divergences", "E-BFMI"}
+    assert "10 chains of 200 draws" in tree.attrs["how"]
+    assert baseline_name(tree) == "reference draws"
+    assert tree["posterior"]["beta"].dims == ("chain", "draw", "coefficient")
+    np.testing.assert_array_equal(tree["posterior"]["beta"].values[..., 2], exact(10, 200)["beta[3]"])
+    assert {"log_likelihood", "posterior_predictive"} <= set(tree.children)
+    assert "prior" not in tree.children  # flat priors have no draws
+
+
+@pytest.mark.slow
+def test_a_guide_is_judged_on_the_reference_draws(clone: Path) -> None:
     """beta and log sigma are near enough to normal that a full-rank guide is trusted, with room to spare."""
     program = pv.load_program(f"posteriordb:{NAME}", posteriordb=clone)
     guides = ["auto_multivariate_normal"]
     found = pv.compare(program, guides=guides, steps=1000, guide_draws=2000, seed=0, progress=False)
-    assert found.health is not None
-    assert found.health.counts
-    assert not found.health.exact
-    assert 0.99 < found.health.max_rhat < 1.01
-    assert 1500 < found.health.min_ess_bulk < 2600
-    assert "10 chains of 200 draws" in found.how
-    assert found.baseline["posterior"]["beta"].dims == ("chain", "draw", "coefficient")
-    assert found.content().baseline_name == "reference draws"
-    assert found.content().exact_means["beta[IQ]"] == pytest.approx(exact(10, 200)["beta[3]"].mean())
-    assert {"log_likelihood", "posterior_predictive"} <= set(found.baseline.children)
-    assert "prior" not in found.baseline.children  # flat priors have no draws
     assert found.verdicts["auto_multivariate_normal"].level == "trusted"
-    table = found.summary()
-    assert "beta[high school x IQ]" in table.index.get_level_values(-1)
+    assert "beta[high school x IQ]" in found.summary().index.get_level_values(-1)
+    assert found.content().exact_means["beta[IQ]"] == pytest.approx(exact(10, 200)["beta[3]"].mean())
 
 
-def test_few_reference_draws_give_no_verdict(tmp_path: Path) -> None:
-    clone = add(tmp_path, NAME, DATA, exact(4, 50))
-    program = pv.load_program(f"posteriordb:{NAME}", posteriordb=clone)
-    found = pv.compare(program, guides=["auto_normal"], steps=100, seed=0, progress=False)
-    assert found.verdicts["auto_normal"].level == "none"
-    assert "effective sample size" in found.verdicts["auto_normal"].reason
+def test_too_few_reference_draws_do_not_count(tmp_path: Path) -> None:
+    program = pv.load_program(f"posteriordb:{NAME}", posteriordb=add(tmp_path, NAME, DATA, exact(4, 50)))
+    health = check_baseline(reference_of(program))
+    assert not health.counts
+    assert any("effective sample size" in reason for reason in health.reasons)
 
 
 def test_a_posterior_without_reference_draws_says_so(tmp_path: Path) -> None:
@@ -88,7 +108,7 @@ def test_reference_draws_that_lack_a_site_name_it(tmp_path: Path) -> None:
     draws = {name: value for name, value in exact(4, 200).items() if name != "sigma"}
     program = pv.load_program(f"posteriordb:{NAME}", posteriordb=add(tmp_path, NAME, DATA, draws))
     with pytest.raises(pv.ProgramError, match="reference draws have nothing for site 'sigma'"):
-        pv.compare(program, guides=["auto_normal"], steps=10, progress=False)
+        reference_of(program)
 
 
 @pytest.mark.slow
