@@ -177,8 +177,35 @@ def first_outside(support: Any, values: Tensor) -> float | None:
 
 
 def describe_support(support: Any) -> str:
-    """A support in a word or two."""
-    return str(base_support(support)).removesuffix("()")
+    """A support, or a constraint, in words.
+
+    >>> describe_support(constraints.positive), describe_support(constraints.integer_interval(0, 2))
+    ('above 0', 'whole numbers from 0 to 2')
+    """
+    base = base_support(support)
+    if isinstance(base, type(constraints.boolean)):
+        return "0 or 1"
+    if isinstance(base, type(constraints.simplex)):
+        return "probabilities that sum to 1"
+    if isinstance(base, type(constraints.real)):
+        return "all finite numbers"
+    low, high = (_number(getattr(base, end, None)) for end in ("lower_bound", "upper_bound"))
+    kind = "whole numbers " if base.is_discrete else ""
+    if low and high:
+        return f"{kind}from {low} to {high}"
+    if low:
+        if isinstance(base, constraints.greater_than):
+            return f"above {low}"
+        return f"{kind}from {low} on" if kind else f"{low} and above"
+    return str(base).removesuffix("()")
+
+
+def _number(bound: Any) -> str:
+    """A bound that is the same for all entries, as text; empty where there is none."""
+    if not isinstance(bound, (Tensor, float, int)):
+        return ""
+    values = torch.as_tensor(bound).detach().flatten().unique()
+    return f"{values[0].item():.4g}" if len(values) == 1 else ""
 
 
 def base_support(support: Any) -> Any:

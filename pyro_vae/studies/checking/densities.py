@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from pyro_vae.particles.checks import describe_support
 from pyro_vae.particles.handlers import is_delta, is_function
 from pyro_vae.studies.checking.finding import Finding
 from pyro_vae.studies.checking.look import Look
@@ -65,15 +66,7 @@ def bad_parameter(look: Look) -> Iterator[Finding]:
 
 
 def _in_words(constraint: Any) -> str:
-    words = {
-        "GreaterThan(lower_bound=0.0)": "above 0",
-        "GreaterThanEq(lower_bound=0.0)": "0 or above",
-        "Interval(lower_bound=0.0, upper_bound=1.0)": "between 0 and 1",
-        "Simplex()": "probabilities that sum to 1",
-        "Real()": "a finite number, and not NaN",
-        "IndependentConstraint(Real(), 1)": "finite numbers, and not NaN",
-    }
-    return words.get(str(constraint), str(constraint))
+    return "finite, and not NaN" if "Real" in str(constraint) else describe_support(constraint)
 
 
 def _mended(name: str, constraint: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pyro_vae.particles.checks import describe_support
 from pyro_vae.particles.handlers import is_delta
 from pyro_vae.studies.checking.finding import Finding
 from pyro_vae.studies.checking.gradients import where_of
@@ -39,8 +40,8 @@ def without_constraint(look: Look) -> Iterator[Finding]:
         where = where_of(name, look)
         wanted = _constraint_code(needed)
         yield Finding(
-            f"Parameter '{name}' is the {argument} of site '{one.name}', which must be {_needs(needed)}, and has "
-            f"{'no constraint' if str(known) == 'Real()' else f'the constraint {known}'}.",
+            f"Parameter '{name}' stands as {argument} of site '{one.name}', which must be {_needs(needed)}, and has "
+            f"{'no constraint' if str(known) == 'Real()' else f'a constraint for numbers {describe_support(known)}'}.",
             f"Say so where it is made: pyro.param('{name}', ..., constraint={wanted}).",
             site=one.name,
             parameter=name,

@@ -130,6 +130,11 @@ def does_not_run(look: Look) -> Iterator[Finding]:
         return
     if isinstance(look.plan, ModelError):
         what, instead = sentences(look.plan)
+        if "within the support (Boolean())" in what:
+            instead = (
+                "Turn the data into zeros and ones (torch.bernoulli(x), or (x > 0.5).float()); or, if shares between 0 "
+                "and 1 are meant, write dist.Bernoulli(..., validate_args=False)."
+            )
         site = next((name for name in (*look.of_guide.sites, *look.of_model.sites) if f"'{name}'" in what), None)
         yield Finding(what, instead, site=site, where=_at(look, site))
 

@@ -78,7 +78,8 @@ def no_tensor(look: Look) -> Iterator[Finding]:
         value = one.message["value"]
         if one.message["is_observed"] and not isinstance(value, (Tensor, int, float, bool)) and value is not None:
             yield Finding(
-                f"Site '{one.name}' observes a {type(value).__module__}.{type(value).__name__}, no tensor.",
+                f"Site '{one.name}' is given a {type(value).__module__}.{type(value).__name__} to observe, and needs a "
+                "tensor.",
                 "Make it a tensor before the fit: torch.as_tensor(data, dtype=torch.float32).",
                 site=one.name,
                 where=one.where,

@@ -218,8 +218,8 @@ def other_mask(look: Look) -> Iterator[Finding]:
         if one.numel() > 1 and two.numel() > 1 and bool((one == two).all()):
             continue
         yield Finding(
-            f"Site '{name}' is masked differently in model and guide: {_shown(one)} and {_shown(two)} of its entries "
-            "count.",
+            f"Site '{name}' is masked differently: of its entries {_shown(one)} count in the model, {_shown(two)} in "
+            "the guide.",
             "Put the same poutine.mask around the site in both.",
             site=name,
             where=look.of_guide.where(name),

@@ -71,8 +71,8 @@ def stray(look: Look) -> Iterator[Finding]:
             inside = f"the plates {', '.join(one.frames)}" if one.frames else "no plate"
             whole = f".to_event({len(dims)})"
             yield Finding(
-                f"The {visit.role}'s site '{name}' has batch shape {tuple(batch)} inside {inside}: dim {dim}, of size "
-                f"{size}, is in no plate.",
+                f"The {visit.role}'s site '{name}' has batch shape {tuple(batch)} and is in {inside}: nothing says "
+                f"what its dim {dim}, of size {size}, is.",
                 f"Add {whole} if the entries are one vector (in model and guide alike); or, if they are independent "
                 f'rows, write `with pyro.plate("{name}_plate", {size}):` around the site.'
                 if not is_factor(fn)

@@ -44,8 +44,13 @@ def uncallable(look: Look) -> Iterator[Finding]:
                 if role == "guide"
                 else "Pass as data a dict whose keys are the model's arguments, or a tuple in their order.",
                 where=definition(program) if program is not None else None,
-                line=f"def {getattr(program, '__name__', role)}{wanted}:" if wanted is not None else None,
+                line=f"def {_called(program, role)}{wanted}:" if wanted is not None else None,
             )
+
+
+def _called(program: Any, role: str) -> str:
+    name = getattr(program, "__name__", role)
+    return name if name.isidentifier() else role
 
 
 def reordered(look: Look) -> Iterator[Finding]:
@@ -62,7 +67,7 @@ def reordered(look: Look) -> Iterator[Finding]:
             f"({', '.join(second)}).",
             "Write the guide's arguments in the model's order, or give the data as a dict.",
             where=definition(look.guide),
-            line=f"def {getattr(look.guide, '__name__', 'guide')}({', '.join(first)}):",
+            line=f"def {_called(look.guide, 'guide')}({', '.join(first)}):",
         )
 
 
@@ -90,8 +95,8 @@ def blind_without_data(look: Look) -> Iterator[Finding]:
     yield Finding(
         f"The model runs with {listed}, as for predictions, and the guide fails: "
         f"{type(other.of_guide.error).__name__}: {str(other.of_guide.error).partition(chr(10))[0][:120]}.",
-        "Compute the guide's parameters from what is there at prediction too, such as the inputs x, or give them a "
-        f"value for {listed}.",
+        "Compute the guide's parameters from what is there at prediction too, such as the inputs x, or write "
+        f"`if {optional[0]} is None:` in the guide.",
         where=other.of_guide.failed_at,
     )
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from pyro_vae.particles.checks import describe_support
 from pyro_vae.studies.checking.finding import Finding
 from pyro_vae.studies.checking.gradients import where_of
 from pyro_vae.studies.checking.look import Look
@@ -23,8 +24,8 @@ def at_the_edge(look: Look) -> Iterator[Finding]:
             where = where_of(name, look)
             inside = "0.1" if "GreaterThan" in str(constraint) else "0.5"
             yield Finding(
-                f"Parameter '{name}' starts at the edge of its constraint ({constraint}) or outside, where it is "
-                "infinite on the scale of the optimiser.",
+                f"Parameter '{name}' starts at the edge of its constraint ({describe_support(constraint)}) or "
+                "outside, where it is infinite on the scale of the optimiser.",
                 f"Start it inside, for example at {inside}.",
                 parameter=name,
                 where=where,
@@ -77,8 +78,8 @@ def two_in_one(look: Look) -> Iterator[Finding]:
     """Two statements make one parameter in two ways."""
     first: dict[str, Statement] = {}
     for one in (one for visit in look.visits for one in visit.statements if one.message["type"] == "param"):
-        if len(one.message["args"]) < 2:
-            continue
+        if len(one.message["args"]) < 2 or one.where is None:
+            continue  # automatic guides make theirs as they need them
         before = first.setdefault(one.name, one)
         ways = [_way(before), _way(one)]
         if ways[0] != ways[1]:
@@ -95,4 +96,4 @@ def two_in_one(look: Look) -> Iterator[Finding]:
 def _way(one: Statement) -> str:
     start, constraint = _start(one), one.message["kwargs"].get("constraint") or constraints.real
     shape = tuple(start.shape) if start is not None else "?"
-    return f"shape {shape}, {str(constraint).removesuffix('()')}"
+    return f"shape {shape}, numbers {describe_support(constraint)}"

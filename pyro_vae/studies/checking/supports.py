@@ -134,4 +134,7 @@ def _other_data(support: object, value: Tensor) -> str:
         return "Counts are whole numbers from 0: use the raw counts, or a continuous distribution such as Normal."
     if isinstance(support, type(constraints.positive)):
         return "Use a distribution on all real numbers such as Normal or StudentT, or data that are positive."
-    return "Transform the data into that range, or use a distribution whose support holds them."
+    return (
+        "Transform the data into that range, or use a distribution whose support holds them; where the range depends "
+        "on a latent site, start the guide where it holds the data (init={...} of pv.fit)."
+    )
