@@ -38,7 +38,11 @@ class Records:
                 f"{self.folder} is there and holds no calibration study ({SETTINGS}). Choose a folder that is empty or "
                 "new."
             )
-        self._write(self.folder / SETTINGS, self.settings)
+
+    def begin(self) -> None:
+        """Write what the study is, once it is known that it can be run."""
+        if self.folder is not None:
+            self._write(self.folder / SETTINGS, self.settings)
 
     def add(self, record: Record) -> None:
         """Keep one more record."""

@@ -44,6 +44,7 @@ class Running:
         payload = packed(self.setup)
         kept = Records(out, self._settings(), resume=resume)
         prepared(payload)
+        kept.begin()
         todo = [index for index in range(self.simulations) if index not in kept.found]
         done = self.simulations - len(todo)
         _log.info("calibrating %s: %d of %d simulations to do", self.guide, len(todo), self.simulations)
