@@ -134,7 +134,9 @@ def _how(family: str, init: Any) -> tuple[str, Any]:
     return init, None
 
 
-def as_guide(guide: Callable | str, model: Callable, *, init: Mapping[str, Any] | Callable | None = None) -> Callable:
+def as_guide(
+    guide: Callable | str, model: Callable, *, init: Mapping[str, Any] | Callable | str | None = None
+) -> Callable:
     """A guide as people give it: a name becomes an automatic guide, a callable passes through."""
     if isinstance(guide, str):
         return autoguide(guide, model, init=init)

@@ -38,7 +38,7 @@ def fit(
     stop: str | StopRule | None = "auto",
     average: bool = True,
     restarts: int = 1,
-    init: Mapping[str, Any] | Callable | None = None,
+    init: Mapping[str, Any] | Callable | str | None = None,
     seed: int | None = None,
     compile: bool | None = None,
     device: Any = None,
@@ -73,11 +73,11 @@ def fit(
             the model).
         estimator: an estimator or its name; default :class:`~pyro_vae.Reparameterized`. A ``pyro.infer.ELBO`` is
             taken too.
-        num_particles: K, default 16.
-        steps: the most steps to take, default 4000. ``stop=None`` takes them all.
+        num_particles: K, default 16, of a flow 128.
+        steps: the most steps to take, default 4000, of a flow 1500. ``stop=None`` takes them all.
         epochs: passes through a ``DataLoader``, instead of ``steps``.
         optimizer: see :func:`~pyro_vae.training.optimizers.optimizer_from`.
-        learning_rate: default 0.05 for Adam and its relatives.
+        learning_rate: default 0.05 for Adam and its relatives, 0.01 with Adam for a flow.
         schedule: ``"settle"``, ``"constant"``, ``"cosine"``, ``"exponential"``, ``"linear"`` or a function (step,
             steps) -> factor.
         clip: scale gradients down to this norm (over all parameters).
@@ -85,7 +85,8 @@ def fit(
             learning rate. A schedule that falls over the whole run has nothing to stop early.
         average: iterate averaging of the tail.
         restarts: fit from this many starts; the best final bound wins (the lowest, where it is an upper bound).
-        init: ``{site: value}`` or a strategy of ``pyro.infer.autoguide.initialization`` for a guide given by name;
+        init: for a guide given by name what :func:`~pyro_vae.guides.autoguide` takes: None finds a good start,
+            ``"prior"`` is the prior's median, ``{site: value}`` or a strategy of Pyro's say where;
             ``{parameter: value}`` for a guide of your own.
         seed: makes the run repeatable to the bit, and leaves the global random state as it was.
         compile: a step is turned into machine code (seconds, and a C++ compiler; kept on disk for the next time), and

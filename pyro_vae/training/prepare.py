@@ -61,7 +61,7 @@ def prepare(
     data: Any,
     elbo: Elbo,
     *,
-    init: Mapping[str, Any] | Callable | None = None,
+    init: Mapping[str, Any] | Callable | str | None = None,
     device: Any = None,
     share: Share | None = None,
 ) -> Prepared:
