@@ -140,6 +140,9 @@ def decide_by_weights(
         mended = corrected is not None and weights is not None and weights.reliable
         clauses = [why, "use the reweighted draws, or take more" if mended else "take more draws", *clauses]
         verdict = replace(verdict, level="reweight" if mended else "none")
+    elif verdict.level == "reweight" and weights is not None and weights.khat_upper >= MAX_KHAT:
+        what = f"k-hat may be up to {weights.khat_upper:.2f} by its standard errors, and is low in heavy tails"
+        clauses = [f"{what}: without NUTS, take more draws to be sure of them", *clauses]
     reason = f"{verdict.reason} {wording.sentences(clauses, keep=verdict.parameter or '')}"
     return replace(verdict, reason=reason, evidence=EVIDENCE)
 

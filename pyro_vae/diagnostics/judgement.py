@@ -15,6 +15,7 @@ from pyro_vae.diagnostics.bounds import ErrorBounds, error_bounds
 from pyro_vae.diagnostics.by_weights import decide_by_weights
 from pyro_vae.diagnostics.convergence import FitConvergence, fit_convergence
 from pyro_vae.diagnostics.coverage import MissingMass, missing_mass
+from pyro_vae.diagnostics.evidence import Evidence, evidence_from_weights
 from pyro_vae.diagnostics.findings import Finding, find
 from pyro_vae.diagnostics.importance import (
     ImportanceWeights,
@@ -41,6 +42,7 @@ class Judgement:
     standard error, in nats, from the draws; NaN where they carry no ``log_p`` and ``log_q``. ``bounds``: what the
     guide's own weights prove about its errors, None where there are none. ``findings``: where it is wrong beyond means
     and sds. ``suggestions``: what to try next, none for a guide that is trusted.
+    ``log_evidence``: log p(x) by the guide's weights.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Judgement:
     bounds: ErrorBounds | None = None
     findings: tuple[Finding, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+    log_evidence: Evidence | None = None
 
 
 def judge(
@@ -121,6 +124,7 @@ def judge(
         elbo=elbo,
         elbo_se=elbo_se,
         bounds=bounds,
+        log_evidence=None if log_w is None else evidence_from_weights(log_w, weights),
         findings=find(posterior, baseline, table) if health.counts and len(table) else (),
     )
     return replace(judgement, suggestions=suggest(judgement, guides))

@@ -92,8 +92,10 @@ def _modes(judgement: Judgement, guides: tuple[str, ...]) -> Suggestion | None:
     if not modes:
         return None
     mixture = _first(_MIXTURES, guides)
-    what = f"{f'the guide {mixture}, or ' * bool(mixture)}an objective whose guide covers all mass (tail-adaptive, or "
-    what += "wake-wake with many particles and a wide start), and then reweighting"
+    what = (
+        f"{f'the guide {mixture}, or ' * bool(mixture)}an objective whose guide covers all mass (cubo, tail-adaptive "
+    )
+    what += "or wake-wake, with 64 particles)"
     return Suggestion("modes", what, modes[0].sentence())
 
 

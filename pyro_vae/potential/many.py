@@ -31,7 +31,7 @@ def unconstrained_draws(potential: Potential, values: Mapping[str, Any]) -> np.n
     >>> unconstrained_draws(potential, {"scale": np.array([1.0, np.e])}).round(3).tolist()
     [[0.0], [1.0]]
     """
-    count = len(next(iter(values.values()), ()))
+    count = len(np.atleast_1d(next(iter(values.values()), ())))
     for site in potential.sites:
         if site.name not in values:
             raise OptionError(f"The draws lack the site '{site.name}'; they have {list(values)}.")

@@ -73,6 +73,13 @@ class ReportContent:
         return [*self.posteriors, *self.diverged]
 
     @property
+    def without_mcmc(self) -> bool:
+        """Whether the baseline is a guide's weighted draws, and the verdicts rest on importance weights alone."""
+        from pyro_vae.diagnostics.baseline import is_weighted
+
+        return is_weighted(self.baseline)
+
+    @property
     def baseline_name(self) -> str:
         """``NUTS``, ``exact draws`` or ``reference draws``."""
         from pyro_vae.plots.draws import baseline_name

@@ -159,6 +159,6 @@ def _plots(content: ReportContent, width: float) -> dict[str, Callable[[], Figur
         "predictive": lambda: plots.plot_predictive(posteriors, baseline, width=width),
     }
     del found["bound" if content.several else "estimators"]
-    if baseline.attrs.get("exact"):
+    if baseline.attrs.get("exact") or content.without_mcmc:
         del found["ranks"]  # Independent draws have no chains that could disagree.
     return found

@@ -34,6 +34,9 @@ class Row:
     time: str
     remarks: tuple[str, ...]
     evidence: str = ""
+    wrong: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    log_evidence: str = ""
 
 
 def rows(content: ReportContent) -> list[Row]:
@@ -65,7 +68,23 @@ def _row(content: ReportContent, name: str, judgement: Judgement) -> Row:
         time=seconds(attrs.get("seconds")),
         remarks=_remarks(judgement),
         evidence=verdict.evidence,
+        wrong=tuple(f"{_capital(found.sentence())}." for found in judgement.findings if verdict.level != "trusted"),
+        suggestions=tuple(suggestion.sentence() for suggestion in judgement.suggestions),
+        log_evidence=_log_evidence(judgement),
     )
+
+
+def _capital(sentence: str) -> str:
+    """With a capital, but for a parameter's name: only what begins with "the" is a sentence of words."""
+    return f"T{sentence[1:]}" if sentence.startswith("the ") else sentence
+
+
+def _log_evidence(judgement: Judgement) -> str:
+    """The log evidence by the guide's weights, its error and what to think of it; empty without weights."""
+    found = judgement.log_evidence
+    if found is None or not np.isfinite(found.value):
+        return ""
+    return f"{with_error(found.value, found.se)} nats" + (f" ({found.statement})" if found.statement else "")
 
 
 def _remarks(judgement: Judgement) -> tuple[str, ...]:

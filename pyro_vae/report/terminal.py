@@ -3,6 +3,7 @@ each verdict in words; plain text where it is piped."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from pyro_vae.report.content import ReportContent
@@ -24,6 +25,7 @@ _CLOCK = (
     "(converged: the own bound had stopped moving. ms/step: the median. start-up: seconds that the first step took "
     "beyond a usual one, not in the seconds before it.)"
 )
+_FOUND = 3
 _STYLES = {"trusted": "bold green", "reweight": "bold yellow", "untrusted": "bold red", "diverged": "bold red"}
 _WORDS = {"none": "no verdict"}
 _ASCII = str.maketrans({"−": "-", "±": "+-", "–": "-", "∞": "inf", "≤": "<="})
@@ -51,6 +53,9 @@ def print_report(content: ReportContent, console: Console | None = None) -> None
         console.print(plain_text(_LEGEND, "dim", ascii_only), width=width)
     for row in found:
         console.print(_sentence(row, ascii_only), width=width)
+        for heading, lines in (("Where else it is wrong:", row.wrong[:_FOUND]), ("What to try next:", row.suggestions)):
+            if lines:
+                console.print(_list(heading, lines, ascii_only), width=width)
     if content.how:
         console.print(plain_text(f"\nBaseline: {content.how}", "", ascii_only), width=width)
 
@@ -107,6 +112,15 @@ def columns(kind: str, width: int, headings: tuple[str, ...], rows: list[tuple[s
 
 def _level(level: str, ascii_only: bool) -> Text:
     return plain_text(_WORDS.get(level, level), _STYLES.get(level, "bold"), ascii_only)
+
+
+def _list(heading: str, lines: tuple[str, ...], ascii_only: bool) -> Text:
+    """A heading and its lines, one below the other."""
+    text = plain_text(f"  {heading}", "bold", ascii_only)
+    for line in lines:
+        folded = textwrap.fill(line, WIDTH - 1, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+        text.append(plain_text(f"\n{folded}", "", ascii_only))
+    return text
 
 
 def _sentence(row: Row, ascii_only: bool) -> Text:
