@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pyro_vae.plots.estimators import plot_estimators as plot_estimators
     from pyro_vae.plots.forest import plot_forest as plot_forest
     from pyro_vae.plots.gradients import plot_gradients as plot_gradients
+    from pyro_vae.plots.images import in_grid as in_grid
+    from pyro_vae.plots.images import plot_images as plot_images
+    from pyro_vae.plots.images import plot_reconstructions as plot_reconstructions
     from pyro_vae.plots.marginals import plot_marginals as plot_marginals
     from pyro_vae.plots.pair import plot_pair as plot_pair
     from pyro_vae.plots.predictive import plot_predictive as plot_predictive
@@ -21,16 +24,19 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Reached": "estimators",
+    "in_grid": "images",
     "plot_bound": "bound",
     "plot_estimators": "estimators",
     "plot_forest": "forest",
     "plot_gradients": "gradients",
+    "plot_images": "images",
     "plot_marginals": "marginals",
     "plot_pair": "pair",
     "plot_predictive": "predictive",
     "plot_ranks": "ranks",
     "plot_sbc": "calibration",
     "plot_vsbc": "calibration",
+    "plot_reconstructions": "images",
     "plot_weights": "weights",
 }
 __all__ = sorted(_HOME)

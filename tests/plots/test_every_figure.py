@@ -45,6 +45,7 @@ PITS = {
     "tau": np.random.default_rng(1).beta(1, 2.5, size=150),
     **{f"theta[Phillips Andover {i}]": np.random.default_rng(i).beta(0.8, 0.8, size=150) for i in range(2, 14)},
 }
+IMAGES = np.random.default_rng(0).uniform(size=(3, 5, 8, 8, 3))
 
 WIDTHS = (style.WIDTH, style.NARROW)
 
@@ -53,12 +54,14 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "estimators": lambda schools, **size: plots.plot_estimators(ESTIMATORS, REACHED, log_evidence=-31.3113, **size),
     "forest": lambda schools, **size: plots.plot_forest(schools.posteriors, schools.baseline, **size),
     "gradients": lambda schools, **size: plots.plot_gradients(GRADIENTS, **size),
+    "images": lambda schools, **size: plots.plot_images(IMAGES, rows=["from the prior"] * 3, columns="abcde", **size),
     "marginals": lambda schools, **size: plots.plot_marginals(schools.posteriors, schools.baseline, **size),
     "pair": lambda schools, **size: plots.plot_pair(schools.posteriors, schools.baseline, **size),
     "predictive": lambda schools, **size: plots.plot_predictive(schools.posteriors, schools.baseline, **size),
     "ranks": lambda schools, **size: plots.plot_ranks(schools.baseline, **size),
     "sbc": lambda schools, **size: plots.plot_sbc(PITS, **size),
     "vsbc": lambda schools, **size: plots.plot_vsbc(PITS, **size),
+    "reconstructions": lambda schools, **size: plots.plot_reconstructions(IMAGES[0], 1 - IMAGES[0], **size),
     "weights": lambda schools, **size: plots.plot_weights(schools.posteriors, TAILS, **size),
 }
 
@@ -113,6 +116,8 @@ def test_a_figure_that_lacks_what_it_shows_says_so() -> None:
         plots.plot_weights({"mine": bare}, {"mine": SimpleNamespace(khat=0.1, constant=False)})
     with pytest.raises(OptionError, match="predictive=True"):
         plots.plot_predictive({"mine": bare}, bare)
+    with pytest.raises(OptionError, match=r"images: expected images \[rows, columns, H, W\].*got shape \(8, 8\)"):
+        plots.plot_images(np.zeros((8, 8)))
     with pytest.raises(OptionError, match="finite bound"):
         plots.plot_bound({"mine": SimpleNamespace(bound=np.full(9, np.nan), seconds=np.arange(9.0))})
     with pytest.raises(OptionError, match="finite bound"):
