@@ -25,6 +25,7 @@ from torch import Tensor
 import pyro_vae as pv
 
 CLASSES, BITS, TURNED = 4, 24, 0.1
+training = {"epochs": 75, "batch_size": 250, "learning_rate": 0.05}
 
 
 def truth() -> Tensor:
@@ -52,11 +53,13 @@ def log_likelihood(probabilities: Tensor, x: Tensor) -> Tensor:
     return log_p.logsumexp(-1) - math.log(len(probabilities))
 
 
-def build(classes: int = CLASSES, temperature: float | None = None, size: int | None = None) -> pv.VAE:
-    """The pair; ``size`` rows in all, where it is trained on batches."""
+def build(
+    classes: int = CLASSES, temperature: float | None = None, features: int = BITS, size: int | None = None
+) -> pv.VAE:
+    """The pair, for ``features`` bits; ``size`` rows in all, where it is trained on batches."""
     latent = pv.vae.latents.Categorical(classes, temperature=temperature, enumerate=temperature is None)
-    likelihood = pv.vae.likelihoods.Bernoulli(BITS)
-    encoder = pv.nets.MLP(BITS, latent.num_parameters, hidden=())
+    likelihood = pv.vae.likelihoods.Bernoulli(features)
+    encoder = pv.nets.MLP(features, latent.num_parameters, hidden=())
     decoder = pv.nets.MLP(latent.code_size, likelihood.raw_shape, hidden=())
     return pv.VAE(encoder, decoder, latent, likelihood, size=size)
 

@@ -32,6 +32,7 @@ LATENTS, MEASUREMENTS, NOISE = 2, 6, 0.3
 WEIGHTS = (0.5, 0.3, 0.2)
 CENTRES = ((-2.0, 0.0), (2.0, 1.0), (1.0, -3.0))
 SPREAD = 0.5
+training = {"epochs": 400, "batch_size": 200, "learning_rate": 0.01}
 LOADINGS = ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, -1.0), (0.5, -1.0), (-1.0, 0.5))
 
 
@@ -50,11 +51,11 @@ def load() -> dict[str, Tensor]:
     return {"x": rows(800, seed=0)[0]}
 
 
-def build(components: int = 3, size: int | None = None) -> pv.VAE:
+def build(components: int = 3, features: int = MEASUREMENTS, size: int | None = None) -> pv.VAE:
     """The pair; ``components=1`` takes the standard normal prior. ``size`` rows in all, where trained on batches."""
     latent = pv.vae.latents.FullGaussian(LATENTS)
-    likelihood = pv.vae.likelihoods.Gaussian(MEASUREMENTS, "shared")
-    encoder = pv.nets.MLP(MEASUREMENTS, latent.num_parameters, (32,))
+    likelihood = pv.vae.likelihoods.Gaussian(features, "shared")
+    encoder = pv.nets.MLP(features, latent.num_parameters, (32,))
     decoder = pv.nets.MLP(latent.code_size, likelihood.raw_shape, hidden=())
     prior = pv.vae.priors.GaussianMixture(LATENTS, components) if components > 1 else None
     return pv.VAE(encoder, decoder, latent, likelihood, prior, size=size)
@@ -70,7 +71,7 @@ def exact(vae: pv.VAE) -> MixtureSameFamily:
     else:
         logits, loc, scale = prior.logits, prior.loc, positive(prior.raw_scale)
     A, noise = layer.weight, likelihood.scale**2
-    covariance = (A * scale.square().unsqueeze(1)) @ A.T + noise * torch.eye(MEASUREMENTS, dtype=A.dtype)
+    covariance = (A * scale.square().unsqueeze(1)) @ A.T + noise * torch.eye(len(A), dtype=A.dtype)
     return MixtureSameFamily(Categorical(logits=logits), MultivariateNormal(loc @ A.T + layer.bias, covariance))
 
 

@@ -30,6 +30,9 @@ from torch import Tensor
 if TYPE_CHECKING:
     from pyro_vae import VAE
 
+image = (1, 8, 8)  # what a row of pixels is
+training = {"epochs": 100, "learning_rate": 0.01, "estimator": "analytic-kl"}
+
 
 def load() -> dict[str, Tensor]:
     """The images ``x`` ``[1797, 64]``, pixels from 0 to 1."""
@@ -39,12 +42,12 @@ def load() -> dict[str, Tensor]:
     return {"x": torch.as_tensor(pixels, dtype=torch.get_default_dtype()) / 16}
 
 
-def build(latents: int = 10, size: int | None = None) -> VAE:
-    """The pair: q = ``latents`` numbers for 64 pixels; ``size`` rows in all, where it is trained on batches."""
+def build(latents: int = 10, features: int = 64, size: int | None = None) -> VAE:
+    """The pair: q = ``latents`` numbers for ``features`` of a row; ``size`` rows in all, where trained on batches."""
     import pyro_vae as pv
 
-    latent, likelihood = pv.vae.latents.Gaussian(latents), pv.vae.likelihoods.Gaussian(64, "shared")
-    encoder = pv.nets.MLP(64, latent.num_parameters, hidden=())
+    latent, likelihood = pv.vae.latents.Gaussian(latents), pv.vae.likelihoods.Gaussian(features, "shared")
+    encoder = pv.nets.MLP(features, latent.num_parameters, hidden=())
     decoder = pv.nets.MLP(latent.code_size, likelihood.raw_shape, hidden=())
     return pv.VAE(encoder, decoder, latent, likelihood, size=size)
 

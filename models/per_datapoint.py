@@ -30,6 +30,7 @@ import pyro_vae as pv
 
 LATENTS, MEASUREMENTS, WIDTH, NOISE = 2, 8, 8, 0.3
 GUIDES = ("table", "mlp")
+training = {"epochs": 200, "batch_size": 200, "learning_rate": 0.02, "estimator": "analytic-kl", "particles": 4}
 
 
 class Table(nn.Module):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pyro_vae.vae import Grammar, Vocabulary
 
+training = {"epochs": 80, "learning_rate": 3e-3, "estimator": "analytic-kl", "free_bits": 3.0}
 LONGEST = 7  # the adjective, the object and the END included
 SUBJECTS = {
     "sea": {
@@ -89,11 +90,20 @@ def load() -> dict[str, Tensor]:
 
 
 def build(
-    latents: int = 8, hidden: int = 64, embedding: int = 32, word_dropout: float = 0.0, size: int | None = None
+    latents: int = 8,
+    hidden: int = 64,
+    embedding: int = 32,
+    word_dropout: float = 0.0,
+    vocabulary: Vocabulary | None = None,
+    max_length: int = LONGEST,
+    size: int | None = None,
 ) -> pv.VAE:
-    """The pair, with LSTMs of ``hidden`` units; ``size`` rows in all, where it is trained on batches."""
-    words = len(vocabulary())
-    latent, likelihood = pv.vae.latents.Gaussian(latents), pv.vae.likelihoods.Words(words, LONGEST)
+    """The pair, with LSTMs of ``hidden`` units; ``size`` rows in all, where it is trained on batches.
+
+    ``vocabulary`` and ``max_length``, of sentences with their end, are the grammar's; text of another kind has its own.
+    """
+    words = len(pv.vae.Vocabulary(grammar().words) if vocabulary is None else vocabulary)
+    latent, likelihood = pv.vae.latents.Gaussian(latents), pv.vae.likelihoods.Words(words, max_length)
     nets: Any = {"embedding_size": embedding, "hidden_size": hidden}
     encoder = pv.nets.SequenceEncoder(words, latent.num_parameters, **nets)
     decoder = pv.nets.SequenceDecoder(latent.code_size, words, word_dropout=word_dropout, **nets)

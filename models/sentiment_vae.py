@@ -48,6 +48,7 @@ SUBJECTS = {
 }
 ADJECTIVES, STRAY, LENGTH, LABELLED = 100, 0.1, 9, 0.05
 CERTAIN = 30.0
+training = {"epochs": 60, "learning_rate": 0.02, "estimator": "analytic-kl"}
 
 
 def grammar() -> Grammar:

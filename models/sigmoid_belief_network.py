@@ -37,6 +37,8 @@ import pyro_vae as pv
 
 SIDE, BAR, TURNED = 4, 0.2, 0.02
 PIXELS = SIDE * SIDE
+image = (1, SIDE, SIDE)  # what a row of pixels is
+training = {"epochs": 300, "batch_size": 100, "learning_rate": 0.02, "particles": 2, "estimator": "disarm"}
 MOST_BITS = 20
 
 
@@ -86,11 +88,11 @@ def _bits(logits: Tensor) -> Any:
 class SigmoidBeliefNetwork(pv.VAE):
     """The layers as sites ``z1`` (next to x), ``z2`` ... of a model that draws from the top and a guide from below."""
 
-    def __init__(self, layers: Sequence[int], size: int | None):
-        up = [nn.Linear(below, above) for below, above in zip((PIXELS, *layers), layers, strict=False)]
+    def __init__(self, layers: Sequence[int], pixels: int, size: int | None):
+        up = [nn.Linear(below, above) for below, above in zip((pixels, *layers), layers, strict=False)]
         down = [nn.Linear(above, below) for below, above in pairwise(layers)]
-        latent, likelihood = pv.vae.latents.Bernoulli(sum(layers)), pv.vae.likelihoods.Bernoulli(PIXELS)
-        super().__init__(up[0], nn.Linear(layers[0], PIXELS), latent, likelihood, size=size, name="sbn")
+        latent, likelihood = pv.vae.latents.Bernoulli(sum(layers)), pv.vae.likelihoods.Bernoulli(pixels)
+        super().__init__(up[0], nn.Linear(layers[0], pixels), latent, likelihood, size=size, name="sbn")
         self.sizes, self.up, self.down = tuple(layers), nn.ModuleList(up[1:]), nn.ModuleList(down)
 
     def model(self, x: Tensor) -> None:
@@ -164,11 +166,14 @@ def load() -> dict[str, Tensor]:
     return {"x": images(500, seed=0)}
 
 
-def build(layers: tuple[int, ...] = (8,), size: int | None = None) -> SigmoidBeliefNetwork:
-    """The pair, with so many bits per layer, the one next to x first; ``size`` rows in all, if trained on batches."""
+def build(layers: tuple[int, ...] = (8,), features: int = PIXELS, size: int | None = None) -> SigmoidBeliefNetwork:
+    """The pair, with so many bits per layer, the one next to x first, for images of ``features`` bits.
+
+    ``size`` rows in all, if trained on batches.
+    """
     if not layers or any(not isinstance(bits, int) or bits < 1 for bits in layers):
         raise pv.OptionError(f"layers: expected the number of bits of at least one layer, got {layers!r}.")
-    return SigmoidBeliefNetwork(layers, size)
+    return SigmoidBeliefNetwork(layers, features, size)
 
 
 if __name__ == "__main__":

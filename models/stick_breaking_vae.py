@@ -28,14 +28,15 @@ from torch import Tensor, nn
 import pyro_vae as pv
 
 PROFILES, CHANNELS, CONCENTRATION, NOISE = 3, 20, 1.0, 0.1
+training = {"epochs": 300, "batch_size": 250, "learning_rate": 0.01}
 
 
 class Profiles(nn.Module):
     """The decoder: weights ``[*lead, K]`` to the mixed profiles ``[*lead, channels]``."""
 
-    def __init__(self, weights: int):
+    def __init__(self, weights: int, channels: int):
         super().__init__()
-        self.profiles = nn.Parameter(0.5 + 0.1 * torch.randn(weights, CHANNELS))
+        self.profiles = nn.Parameter(0.5 + 0.1 * torch.randn(weights, channels))
 
     def forward(self, weights: Tensor) -> Tensor:
         """The mixture."""
@@ -75,12 +76,12 @@ def log_likelihood(profiles: Tensor, noise: float, x: Tensor, nodes: int = 100) 
     return log_p.logsumexp(-1) - 2 * math.log(nodes)
 
 
-def build(weights: int = PROFILES, hidden: int = 64, size: int | None = None) -> pv.VAE:
-    """The pair; ``size`` rows in all, where it is trained on batches."""
+def build(weights: int = PROFILES, hidden: int = 64, features: int = CHANNELS, size: int | None = None) -> pv.VAE:
+    """The pair, for spectra of ``features`` channels; ``size`` rows in all, where it is trained on batches."""
     latent = pv.vae.latents.StickBreaking(weights, concentration=CONCENTRATION)
-    likelihood = pv.vae.likelihoods.Gaussian(CHANNELS, "shared")
-    encoder = pv.nets.MLP(CHANNELS, latent.num_parameters, (hidden,))
-    return pv.VAE(encoder, Profiles(weights), latent, likelihood, size=size)
+    likelihood = pv.vae.likelihoods.Gaussian(features, "shared")
+    encoder = pv.nets.MLP(features, latent.num_parameters, (hidden,))
+    return pv.VAE(encoder, Profiles(weights, features), latent, likelihood, size=size)
 
 
 def learned(vae: pv.VAE) -> tuple[Tensor, float]:

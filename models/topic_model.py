@@ -16,17 +16,27 @@ S. Mohamed, A. Mnih, "Implicit reparameterization gradients", NeurIPS 2018.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
 import pyro_vae as pv
 
+if TYPE_CHECKING:
+    from pyro_vae.datasets import Rows
+    from pyro_vae.vae import Vocabulary
+
 TOPICS, WORDS, LENGTH, CONCENTRATION = 5, 30, 60, 0.3
+training = {"epochs": 150, "batch_size": 250, "learning_rate": 0.02}
 
 
 class Counts(pv.vae.likelihoods.Elementwise):
-    """p(x | z): how often each word is among ``length`` words, from log-probabilities ``[*lead, words]``."""
+    """p(x | z): how often each word is in a document, from log-probabilities ``[*lead, words]``.
+
+    A document has as many words as it has; those that are made up have ``length``.
+    """
 
     def __init__(self, words: int, length: int):
         super().__init__(words)
@@ -37,9 +47,9 @@ class Counts(pv.vae.likelihoods.Elementwise):
         return dist.Multinomial(self.length, logits=parameters[0], validate_args=False)
 
     def check_values(self, x: Tensor) -> tuple[Tensor, str]:
-        """Whole numbers from 0, which add up to the length in every row."""
-        wrong = (x < 0) | (x != x.round()) | (x.sum(-1, keepdim=True) != self.length)
-        return wrong, f"counts of words that add up to {self.length} in the row"
+        """Whole numbers from 0, not all of them 0."""
+        wrong = (x < 0) | (x != x.round()) | (x.sum(-1, keepdim=True) <= 0)
+        return wrong, "counts of words, at least one in the row"
 
 
 class Topics(nn.Module):
@@ -88,13 +98,28 @@ def load() -> dict[str, Tensor]:
     return {"x": documents(1000, seed=0)[0]}
 
 
+def from_rows(rows: Rows) -> dict[str, Tensor]:
+    """The documents of one's own: of sentences, how often each word is in them; tables have counts already."""
+    if rows.vocabulary is None:
+        return {"x": rows.x}
+    words = len(rows.vocabulary)
+    counts = torch.nn.functional.one_hot(rows.x, words).sum(-2)[:, words - len(rows.vocabulary.words) :]
+    return {"x": counts.to(torch.get_default_dtype())}
+
+
 def build(
-    topics: int = TOPICS, concentration: float = CONCENTRATION, hidden: int = 64, size: int | None = None
+    topics: int = TOPICS,
+    concentration: float = CONCENTRATION,
+    hidden: int = 64,
+    features: int = WORDS,
+    vocabulary: Vocabulary | None = None,
+    size: int | None = None,
 ) -> pv.VAE:
-    """The pair; ``size`` documents in all, where it is trained on batches."""
-    latent, likelihood = pv.vae.latents.Dirichlet(topics, concentration=concentration), Counts(WORDS, LENGTH)
-    encoder = Frequencies(WORDS, latent.num_parameters, hidden)
-    return pv.VAE(encoder, Topics(topics, WORDS), latent, likelihood, size=size)
+    """The pair, for ``features`` words, or those of a ``vocabulary``; ``size`` documents in all, if in batches."""
+    words = features if vocabulary is None else len(vocabulary.words)
+    latent, likelihood = pv.vae.latents.Dirichlet(topics, concentration=concentration), Counts(words, LENGTH)
+    encoder = Frequencies(words, latent.num_parameters, hidden)
+    return pv.VAE(encoder, Topics(topics, words), latent, likelihood, size=size)
 
 
 def topics(vae: pv.VAE) -> Tensor:

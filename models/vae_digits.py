@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pyro_vae import VAE
 
 NETS = ("mlp", "conv")
+LIKELIHOODS = ("bernoulli", "gaussian")
+training = {"epochs": 50, "learning_rate": 1e-3}
 
 
 def load() -> dict[str, Tensor]:
@@ -43,25 +45,34 @@ def labels() -> Tensor:
 
 
 def build(
-    net: str = "mlp", latents: int = 8, hidden: int = 200, channels: tuple[int, int] = (32, 64), size: int | None = None
+    net: str = "mlp",
+    latents: int = 8,
+    hidden: int = 200,
+    channels: tuple[int, int] = (32, 64),
+    likelihood: str = "bernoulli",
+    shape: tuple[int, ...] = (1, 8, 8),
+    size: int | None = None,
 ) -> VAE:
     """The pair, with nets of one hidden layer (``"mlp"``, ``hidden`` wide) or of two convolutions (``"conv"``).
 
-    ``size``: how many rows there are in all, where it is trained on batches.
+    ``likelihood``: ``"bernoulli"`` for pixels from 0 to 1, ``"gaussian"`` for any numbers. ``shape``: of one row, an
+    image's channels, height and width. ``size``: how many rows there are in all, where it is trained on batches.
     """
     import pyro_vae as pv
 
-    shape = (1, 8, 8)
-    latent, likelihood = pv.vae.latents.Gaussian(latents), pv.vae.likelihoods.Bernoulli(shape)
+    if likelihood not in LIKELIHOODS:
+        raise pv.OptionError(f"likelihood: expected one of {', '.join(LIKELIHOODS)}, got {likelihood!r}.")
+    latent = pv.vae.latents.Gaussian(latents)
+    pixels = pv.vae.likelihoods.Bernoulli(shape) if likelihood == "bernoulli" else pv.vae.likelihoods.Gaussian(shape)
     if net == "mlp":
         encoder = pv.nets.MLP(shape, latent.num_parameters, (hidden,))
-        decoder = pv.nets.MLP(latent.code_size, likelihood.raw_shape, (hidden,))
+        decoder = pv.nets.MLP(latent.code_size, pixels.raw_shape, (hidden,))
     elif net == "conv":
         encoder = pv.nets.ConvEncoder(shape, latent.num_parameters, channels)
-        decoder = pv.nets.ConvDecoder(latent.code_size, likelihood.raw_shape, channels[::-1])
+        decoder = pv.nets.ConvDecoder(latent.code_size, pixels.raw_shape, channels[::-1])
     else:
         raise pv.OptionError(f"net: expected one of {', '.join(NETS)}, got {net!r}.")
-    return pv.VAE(encoder, decoder, latent, likelihood, size=size)
+    return pv.VAE(encoder, decoder, latent, pixels, size=size)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,15 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyro_vae.errors import ProgramError
+from pyro_vae.importing import defines
 from pyro_vae.program_file import Program as Program
 from pyro_vae.program_file import program_in, program_of_posterior
+
+if TYPE_CHECKING:
+    from pyro_vae.datasets import Rows
 
 POSTERIORDB = "posteriordb"
 
@@ -60,18 +64,45 @@ def _posteriors(path: Path) -> tuple[str, ...]:
     raise ProgramError(f"{path} has no `posteriors`: name those of posteriordb that it is for, in a tuple.")
 
 
-def load_program(source: str | Path, *, posteriordb: str | os.PathLike | None = None, **sizes: Any) -> Program:
+def builds_vae(source: str | Path) -> bool:
+    """Whether a program has a ``build``: its file is looked at, and not run. Raises as :func:`load_program`.
+
+    >>> builds_vae("vae_digits"), builds_vae("eight_schools")
+    (True, False)
+    """
+    match = None if str(source).startswith(f"{POSTERIORDB}:") else _WITH_MODEL.fullmatch(str(source))
+    return match is not None and match["model"] is None and defines(_locate(match["source"]), "build")
+
+
+def refuse_nuts(name: str | Path) -> None:
+    """Raise the error that keeps NUTS from a program that builds a VAE; it says what to use."""
+    raise ProgramError(
+        f"{name} builds a VAE, of which NUTS would sample the latents of all rows at once: train it (pyro-vae fit "
+        f"{name} --out run) and judge what came of it with pyro-vae report run/ instead."
+    )
+
+
+def load_program(
+    source: str | Path,
+    *,
+    data: Rows | str | Path | None = None,
+    posteriordb: str | os.PathLike | None = None,
+    **sizes: Any,
+) -> Program:
     """The program of that name in the catalogue, or in that file; ``file.py:other`` takes ``other`` for the model.
 
     ``posteriordb:NAME`` is that posterior of posteriordb, with its data and reference draws; ``posteriordb`` is the
     path of a clone of it, by default what the environment variable ``POSTERIORDB`` says.
 
     ``sizes`` are the arguments of a VAE program's ``build``. It is built from seed 0, and torch's generator stays as it
-    was.
+    was. ``data`` are rows of a person's own for it, as :func:`~pyro_vae.load_data` reads them, or their path: they take
+    the place of what the file's ``load()`` returns, and decide the sizes ``features``, ``shape``, ``vocabulary`` and
+    ``max_length`` of ``build``.
 
     Raises :class:`~pyro_vae.errors.ProgramError` naming the file (and its line, where a line is at fault), or the
     nearest names when there is no such program; :class:`~pyro_vae.errors.OptionError` where posteriordb is not found,
-    and :class:`~pyro_vae.errors.OutputError` naming a file of it that is damaged.
+    and :class:`~pyro_vae.errors.OutputError` naming a file of it that is damaged;
+    :class:`~pyro_vae.errors.DataError` naming the row of ``data`` that the VAE cannot take.
 
     >>> program = load_program("eight_schools")
     >>> program.data["y"].shape, program.dims["theta"]
@@ -81,13 +112,19 @@ def load_program(source: str | Path, *, posteriordb: str | os.PathLike | None = 
     """
     kind, _, name = str(source).partition(":")
     if kind == POSTERIORDB:
-        if sizes:
-            raise ProgramError(f"{source} takes no sizes: it is no VAE. Got {', '.join(sizes)}.")
+        if sizes or data is not None:
+            got = f"sizes: it is no VAE. Got {', '.join(sizes)}." if sizes else "data but its own: it is no VAE."
+            raise ProgramError(f"{source} takes no {got}")
         return _of_posterior(name, posteriordb)
     match = _WITH_MODEL.fullmatch(str(source))
     if match is None:
         raise ProgramError("A program needs a name from the catalogue or the path of a Python file, got an empty name.")
-    return program_in(_locate(match["source"]), match["model"], sizes)
+    path = _locate(match["source"])
+    if isinstance(data, (str, Path)):
+        from pyro_vae.datasets import load_data
+
+        data = load_data(data)
+    return program_in(path, match["model"], sizes, data)
 
 
 def _of_posterior(name: str, database: str | os.PathLike | None) -> Program:

@@ -21,7 +21,14 @@ class EstimatorError(PyroVaeError):
 
 
 class DataError(PyroVaeError):
-    """The data cannot be used (NaN, infinite, of the wrong kind). The message names the argument and row."""
+    """The data cannot be used (NaN, infinite, of the wrong kind). The message names the argument and row.
+
+    ``row`` is that row's number, counted from 0, where it is one row that is wrong.
+    """
+
+    def __init__(self, message: str, row: int | None = None):
+        super().__init__(message)
+        self.row = row
 
 
 class OptionError(PyroVaeError, ValueError):

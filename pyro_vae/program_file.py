@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import inspect
 import json
-import re
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pyro_vae.errors import DataError, ProgramError, PyroVaeError
+from pyro_vae.errors import DataError, ProgramError
+from pyro_vae.importing import blaming, import_file, importable
 
 if TYPE_CHECKING:
+    from pyro_vae.datasets import Rows
     from pyro_vae.posteriordb import Posterior
 
 
@@ -34,7 +32,9 @@ class Program:
     *shape]}``. ``story`` is the file's docstring.
 
     Of a VAE program, ``vae`` is what ``build(**sizes)`` in the file made, ``model`` is ``vae.model`` and ``guides`` has
-    ``vae.guide``.
+    ``vae.guide``; ``rows`` are the :class:`~pyro_vae.datasets.Rows` ``x`` of its data, with their kind and labels,
+    ``from_rows`` makes the arguments of the model of other such rows, and ``training`` are the options that the file
+    proposes for a fit.
     """
 
     name: str
@@ -50,6 +50,9 @@ class Program:
     reference_draws: Callable[[], Mapping[str, Any]] | None = None
     story: str = ""
     vae: Any = None
+    rows: Rows | None = None
+    from_rows: Callable[[Rows], Mapping[str, Any]] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_reference(self) -> bool:
@@ -57,17 +60,26 @@ class Program:
         return self.exact_draws is not None or self.reference_draws is not None
 
 
-def program_in(path: Path, model_name: str | None = None, sizes: Mapping[str, Any] | None = None) -> Program:
+def program_in(
+    path: Path, model_name: str | None = None, sizes: Mapping[str, Any] | None = None, own: Rows | None = None
+) -> Program:
     """The program in the file at ``path``, with the model of that name; ``sizes`` are the arguments of its ``build``.
 
-    Raises :class:`~pyro_vae.errors.ProgramError` naming the file, and its line where a line is at fault.
+    ``own`` are a person's rows, in the place of those that the file loads. Raises
+    :class:`~pyro_vae.errors.ProgramError` naming the file, and its line where a line is at fault.
     """
-    with _importable(path.parent):
-        module = _import(path)
-        vae = _built(module, path, sizes or {}) if model_name is None and hasattr(module, "build") else None
-        if sizes and vae is None:
-            raise ProgramError(f"{path} takes no sizes: it has no `build`. Got {', '.join(sizes)}.")
-        return _program(module, path, model_name or "model", vae)
+    with importable(path.parent):
+        module = import_file(path)
+        builds, sizes = model_name is None and hasattr(module, "build"), sizes or {}
+        if not builds and (sizes or own is not None):
+            what, got = ("data but its own", "") if own is not None else ("sizes", f" Got {', '.join(sizes)}.")
+            raise ProgramError(f"{path} takes no {what}: it has no `build`.{got}")
+        if own is not None:
+            from pyro_vae.datasets.for_programs import sizes_of
+
+            sizes = {**sizes_of(module.build, own, str(path)), **sizes}
+        vae = _built(module, path, sizes) if builds else None
+        return _program(module, path, model_name or "model", vae, own=own)
 
 
 def program_of_posterior(path: Path, posterior: Posterior, name: str) -> Program:
@@ -76,8 +88,8 @@ def program_of_posterior(path: Path, posterior: Posterior, name: str) -> Program
     The file's ``load`` takes the data of posteriordb. Its ``from_reference``, if it has one, takes the reference draws
     and these data, and adds draws of sites that posteriordb does not have. Raises as :func:`program_in`.
     """
-    with _importable(path.parent):
-        module = _import(path)
+    with importable(path.parent):
+        module = import_file(path)
         program = _program(module, path, "model", None, told=(posterior.data,))
     complete = getattr(module, "from_reference", lambda draws, data: draws)
     return replace(
@@ -105,45 +117,6 @@ def _labelled(summary: Mapping[str, Mapping[str, Any]], program: Program) -> dic
     return found
 
 
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """A program may import its neighbours, as it can when it is run as a script."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        if str(folder) in sys.path:
-            sys.path.remove(str(folder))
-
-
-def _import(path: Path) -> ModuleType:
-    name = f"pyro_vae_program_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ProgramError(f"{path} is not a Python file: its name must end in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling in the file look themselves up here
-    with _blaming(path, "does not import", f"python {path.name}"):
-        spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def _blaming(path: Path, what: str, hint: str) -> Iterator[None]:
-    """Turn whatever a person's own code raises into an error that names the file and the line."""
-    try:
-        yield
-    except PyroVaeError:
-        raise
-    except SyntaxError as error:
-        where = Path(error.filename).name if error.filename else path.name
-        raise ProgramError(f"{path} {what}: {where}, line {error.lineno}: {error.msg}.") from error
-    except (Exception, SystemExit) as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path]
-        line = f", line {frames[-1].lineno}: `{frames[-1].line}`" if frames else ""
-        raise ProgramError(f"{path} {what}{line}: {type(error).__name__}: {error}. The whole story: {hint}") from error
-
-
 def _built(module: ModuleType, path: Path, sizes: Mapping[str, Any]) -> Any:
     """What the file's ``build(**sizes)`` makes: an object with a ``model`` and a ``guide``."""
     import torch
@@ -153,7 +126,7 @@ def _built(module: ModuleType, path: Path, sizes: Mapping[str, Any]) -> Any:
     except TypeError as error:
         signature = inspect.signature(module.build, eval_str=False)
         raise ProgramError(f"{path}: build{signature} cannot be called with {', '.join(sizes)}: {error}.") from error
-    with _blaming(path, "fails in build()", f"python {path.name}"), torch.random.fork_rng(devices=[]):
+    with blaming(path, "fails in build()", f"python {path.name}"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         vae = module.build(**sizes)
     if not (callable(getattr(vae, "model", None)) and callable(getattr(vae, "guide", None))):
@@ -161,11 +134,23 @@ def _built(module: ModuleType, path: Path, sizes: Mapping[str, Any]) -> Any:
     return vae
 
 
-def _program(module: ModuleType, path: Path, model_name: str, vae: Any, told: tuple = ()) -> Program:
+def _program(
+    module: ModuleType, path: Path, model_name: str, vae: Any, told: tuple = (), own: Rows | None = None
+) -> Program:
+    from pyro_vae.datasets.for_programs import check_rows_of, data_of, rows_of
+
     model = _model(module, path, model_name) if vae is None else vae.model
-    data = _call(module, path, "load", {}, told)
+    if own is None:
+        data = _call(module, path, "load", {}, told)
+    else:
+        with blaming(path, "fails in from_rows()", f"python {path.name}"):
+            data = data_of(module, own)
     _check_signature(path, model_name, model, data)
-    _check_numbers(path, data)
+    if own is None:
+        _check_numbers(path, data)
+    else:
+        check_rows_of(own, data, vae)
+    known = model_name == "model" and own is None  # what is known is known of the program's own data
     baseline_model = getattr(module, "baseline_model", None) if model_name == "model" else None
     return Program(
         name=path.stem if model_name == "model" else f"{path.stem}:{model_name}",
@@ -176,10 +161,13 @@ def _program(module: ModuleType, path: Path, model_name: str, vae: Any, told: tu
         baseline_model=baseline_model,
         coords=dict(getattr(module, "coords", {})),
         dims={key: list(value) for key, value in dict(getattr(module, "dims", {})).items()},
-        reference=_reference(path) if model_name == "model" else None,
-        exact_draws=getattr(module, "exact_draws", None) if model_name == "model" else None,
+        reference=_reference(path) if known else None,
+        exact_draws=getattr(module, "exact_draws", None) if known else None,
         story=inspect.cleandoc(module.__doc__ or ""),
         vae=vae,
+        rows=None if vae is None else rows_of(module, data, own),
+        from_rows=None if vae is None else partial(data_of, module),
+        training=dict(getattr(module, "training", {})),
     )
 
 
@@ -215,7 +203,7 @@ def _call(module: ModuleType, path: Path, name: str, default: dict, told: tuple 
             f"{path} is for posteriors of posteriordb, and needs the data of one. Name it with its database: "
             f"posteriordb:{module.posteriors[0]} --posteriordb PATH."
         )
-    with _blaming(path, f"fails in {name}()", f"python {path.name}"):
+    with blaming(path, f"fails in {name}()", f"python {path.name}"):
         value = function(*told)
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ProgramError(f"{path}: {name}() must return a dict with strings for keys, got {type(value).__name__}.")

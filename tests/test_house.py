@@ -31,6 +31,7 @@ HEAVY = (
 )
 PACKAGES = (
     "distributions",
+    "datasets",
     "particles",
     "estimators",
     "guides",

@@ -60,14 +60,16 @@ class Vocabulary:
             if unknown:
                 near = difflib.get_close_matches(unknown[0], self.words, 3)
                 hint = f" Nearest: {', '.join(near)}." if near else ""
-                raise DataError(f"Sentence {row}: the word {unknown[0]!r} is not in the vocabulary.{hint}")
+                raise DataError(f"Sentence {row}: the word {unknown[0]!r} is not in the vocabulary.{hint}", row)
             rows.append([*(self._numbers[word] for word in words), END])
         if not rows:
             raise DataError("sentences: expected at least one, got none.")
         length = max(map(len, rows)) if max_length is None else max_length
         for row, numbers in enumerate(rows):
             if len(numbers) > length:
-                raise DataError(f"Sentence {row} has {len(numbers)} words with its END: expected at most {length}.")
+                raise DataError(
+                    f"Sentence {row} has {len(numbers)} words with its END: expected at most {length}.", row
+                )
         return torch.tensor([numbers + [PAD] * (length - len(numbers)) for numbers in rows])
 
     def decode(self, numbers: Tensor) -> list[str]:

@@ -108,7 +108,8 @@ def refuse(x: Tensor, wrong: Tensor, expected: str, first_row: int = 0) -> None:
     rows = int(wrong.reshape(len(x), -1).any(-1).sum())
     raise DataError(
         f"x: row {first_row + index[0]}{where}: expected {expected}, got {x[tuple(index)].item()} "
-        f"({rows} of {len(x)} rows have such entries)."
+        f"({rows} of {len(x)} rows have such entries).",
+        first_row + index[0],
     )
 
 
