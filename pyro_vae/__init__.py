@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics import Evidence as Evidence
     from pyro_vae.diagnostics import expectations as expectations
     from pyro_vae.diagnostics import reweight as reweight
+    from pyro_vae.datasets import load_data as load_data
     from pyro_vae.elbo import TraceELBO as TraceELBO
     from pyro_vae.errors import DataError as DataError
     from pyro_vae.errors import DivergedError as DivergedError
@@ -54,11 +55,15 @@ if TYPE_CHECKING:
     from pyro_vae.studies import Check as Check
     from pyro_vae.studies import Comparison as Comparison
     from pyro_vae.studies import GradientStudy as GradientStudy
+    from pyro_vae.studies import Run as Run
     from pyro_vae.studies import calibrate as calibrate
     from pyro_vae.studies import check as check
     from pyro_vae.studies import compare as compare
     from pyro_vae.studies import gradients as gradients
     from pyro_vae.studies import log_evidence as log_evidence
+    from pyro_vae.studies import open_run as open_run
+    from pyro_vae.studies import resume_run as resume_run
+    from pyro_vae.studies import train_run as train_run
     from pyro_vae.training import Fit as Fit
     from pyro_vae.training import Validation as Validation
     from pyro_vae.training import fit as fit
@@ -98,6 +103,7 @@ _HOME = {
     "RELAX": "estimators",
     "Renyi": "estimators",
     "Reparameterized": "estimators",
+    "Run": "studies",
     "SamplerError": "errors",
     "ScoreFunction": "estimators",
     "StickingTheLanding": "estimators",
@@ -115,12 +121,16 @@ _HOME = {
     "expectations": "diagnostics",
     "fit": "training",
     "gradients": "studies",
+    "load_data": "datasets",
     "load_fit": "training",
     "load_program": "catalogue",
     "log_evidence": "studies",
     "nuts": "mcmc",
     "reweight": "diagnostics",
+    "open_run": "studies",
+    "resume_run": "studies",
     "sample_posterior": "posterior",
+    "train_run": "studies",
 }
 _PACKAGES = ("nets", "vae")  # what has many names of its own: pv.nets.MLP
 __all__ = sorted(_HOME)

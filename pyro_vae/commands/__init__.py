@@ -4,5 +4,6 @@ A command's module has ``HELP`` (what it does, in a line), maybe ``MORE`` (a sen
 ``add_arguments(parser)`` and ``run(arguments) -> exit code``. It imports nothing heavy before it runs.
 """
 
-COMMANDS = ("compare", "check", "fit", "nuts", "gradients", "calibrate", "list", "new")  # in the order of --help
+# In the order of --help.
+COMMANDS = ("compare", "check", "fit", "sample", "reconstruct", "nuts", "gradients", "calibrate", "list", "new")
 FOUND, WRONG, INTERRUPTED = 1, 2, 130  # exit codes: what was asked for is so; an error that a person can mend; Ctrl-C

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 
 
-def program(command: argparse.ArgumentParser) -> None:
+def program(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """The model program."""
     command.add_argument(
         "program",
         metavar="NAME|FILE.py[:model]",
+        nargs="?" if optional else None,
         help="a program of the catalogue, or a file of yours; posteriordb:NAME, a posterior of posteriordb",
     )
     posteriordb(command)

@@ -44,11 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print, write; 1 if a verdict is at or below ``--fail-on``."""
-    from pyro_vae.catalogue import load_program
+    from pyro_vae.catalogue import builds_vae, load_program, refuse_nuts
     from pyro_vae.studies.folder import check_folder
 
     if arguments.out is not None:  # before torch is imported, and long before the work
         check_folder(arguments.out)
+    if arguments.baseline in (None, "nuts") and builds_vae(arguments.program):
+        refuse_nuts(arguments.program)
     program = load_program(arguments.program, posteriordb=arguments.posteriordb)
     out = check_folder(arguments.out or f"{program.name.replace(':', '-')}-report")
 

@@ -1,4 +1,4 @@
-"""``pyro-vae fit``: one guide, fitted."""
+"""``pyro-vae fit``: one guide, fitted; of a program that builds a VAE, the VAE, trained in a folder."""
 
 from __future__ import annotations
 
@@ -8,36 +8,55 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyro_vae.commands import arguments as shared
+from pyro_vae.commands import training
 from pyro_vae.commands.files import check_file
 from pyro_vae.commands.speaking import say, saying
 from pyro_vae.commands.tables import print_parameters
+from pyro_vae.errors import OptionError
 
 if TYPE_CHECKING:
     from pyro_vae.catalogue import Program
     from pyro_vae.training import Fit
 
 
-HELP = "fit one guide and show its posterior"
+HELP = "fit one guide and show its posterior, or train a VAE in a folder"
+DRAWS = 4000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``fit`` takes."""
-    shared.program(parser)
+    shared.program(parser, optional=True)
     shared.fitting(parser, several=False)
     weighting = parser.add_argument_group("weights on the latents' terms, while fitting")
     weighting.add_argument("--beta", type=float, metavar="B", help="times their KL (1)")
     weighting.add_argument("--annealing", type=shared.count, metavar="N", help="bring beta up from 0 over N steps")
     weighting.add_argument("--free-bits", type=float, metavar="R", help="nats per latent below which its KL is free")
+    training.add_arguments(parser)
+    parser.add_argument("--draws", type=shared.count, metavar="N", help=f"draws of the fitted guide ({DRAWS})")
     parser.add_argument(
-        "--draws", type=shared.count, default=4000, metavar="N", help="draws of the fitted guide (4000)"
+        "--out",
+        metavar="FILE.nc|DIR",
+        help="write the draws to this netCDF file; of a VAE, the run's folder (NAME-run)",
     )
-    parser.add_argument("--out", metavar="FILE.nc", help="write the draws to this netCDF file")
     parser.add_argument("--save", metavar="FILE", help="write the fit to this file (safetensors), for pv.load_fit")
     shared.running(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fit, print the posterior, write what was asked for."""
+    """Fit or train, say what came out, write what was asked for."""
+    from pyro_vae.catalogue import builds_vae
+
+    if arguments.resume is not None:
+        return training.resume(arguments)
+    if arguments.program is None:
+        raise OptionError("fit: say which program to fit, or which run to go on with: --resume DIR.")
+    if builds_vae(arguments.program):
+        return training.train(arguments)
+    training.refuse_options(arguments)
+    return _fit_guide(arguments)
+
+
+def _fit_guide(arguments: argparse.Namespace) -> int:
     for path in (arguments.out, arguments.save):
         if path is not None:
             check_file(path)
@@ -53,9 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     default = next(iter(program.guides), "auto_normal")
     [(name, guide)] = guides_of([arguments.guide or default], program).items()
     result = _fitted(arguments, program, name, guide)
-    tree = result.posterior(
-        draws=arguments.draws, seed=arguments.seed + 1, coords=dict(program.coords), dims=dict(program.dims)
-    )
+    draws = DRAWS if arguments.draws is None else arguments.draws
+    tree = result.posterior(draws=draws, seed=arguments.seed + 1, coords=dict(program.coords), dims=dict(program.dims))
     say(f"{name}, fitted to {program.name} in {result.seconds:.1f} s: {result.reason}.")
     say(f"Estimator {result.estimator!r}, {result.num_particles} particles.")
     say(f"{'Upper bound' if result.upper_bound else 'Bound'} {result.bound:.3f} ± {result.bound_se:.3f} nats.\n\n")

@@ -26,8 +26,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Sample, print the posterior and whether the chains count, write the draws if asked to."""
     if arguments.out is not None:
         check_file(arguments.out)
-    from pyro_vae.catalogue import load_program
+    from pyro_vae.catalogue import builds_vae, load_program, refuse_nuts
 
+    if builds_vae(arguments.program):
+        refuse_nuts(arguments.program)
     program = load_program(arguments.program, posteriordb=arguments.posteriordb)
 
     from pyro_vae.mcmc import nuts

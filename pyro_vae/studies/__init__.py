@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pyro_vae.studies.gradient_study import GradientStudy as GradientStudy
     from pyro_vae.studies.interruption import ComparisonInterrupted as ComparisonInterrupted
     from pyro_vae.studies.measuring import gradients as gradients
+    from pyro_vae.studies.run_training import resume_run as resume_run
+    from pyro_vae.studies.run_training import train_run as train_run
+    from pyro_vae.studies.runs import Run as Run
+    from pyro_vae.studies.runs import open_run as open_run
 
 _HOME = {
     "Calibration": "calibration.result",
@@ -29,6 +33,10 @@ _HOME = {
     "compare": "comparing",
     "gradients": "measuring",
     "log_evidence": "evidence",
+    "Run": "runs",
+    "open_run": "runs",
+    "resume_run": "run_training",
+    "train_run": "run_training",
 }
 __all__ = sorted(_HOME)
 

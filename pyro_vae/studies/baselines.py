@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from pyro.infer import MCMC
 
-from pyro_vae.catalogue import Program
+from pyro_vae.catalogue import Program, refuse_nuts
 from pyro_vae.diagnostics import check_baseline, weights_baseline
 from pyro_vae.errors import OptionError, ProgramError
 from pyro_vae.particles import call_arguments
@@ -29,9 +29,11 @@ Baseline = xr.DataTree | MCMC | str | os.PathLike | Callable[[], xr.DataTree] | 
 def check_baseline_option(baseline: Baseline, program: Program) -> Baseline:
     """Refuse now what cannot be a baseline later; None becomes what it stands for. A file is read.
 
-    Raises :class:`~pyro_vae.errors.OptionError`, or :class:`~pyro_vae.errors.OutputError` naming a file that cannot
-    be read.
+    Raises :class:`~pyro_vae.errors.OptionError`, :class:`~pyro_vae.errors.ProgramError` for NUTS on a VAE, or
+    :class:`~pyro_vae.errors.OutputError` naming a file that cannot be read.
     """
+    if program.vae is not None and (baseline is None or (isinstance(baseline, str) and baseline == "nuts")):
+        refuse_nuts(program.name)
     if baseline is None:
         return "reference" if program.has_reference else "nuts"
     if isinstance(baseline, str) and baseline == "reference" and not program.has_reference:

@@ -150,6 +150,19 @@ def _step_plans(run: Run, plan: RunPlan, count: int) -> list[StepPlan]:
     return plans
 
 
+def reopen(run: Run, plan: RunPlan) -> None:
+    """Bring a resumed run whose plan has grown to where it would be had the plan been this from the start.
+
+    That can be done where the end of the search has changed no number: at a constant learning rate, without averaging.
+    """
+    changed = plan.average or plan.schedule.name != "constant" or run.flat
+    if run.settle_from is None or changed or run.end(plan) >= plan.steps:
+        return
+    search = int(SEARCH_SHARE * plan.steps)
+    run.settle_from = search if run.step >= search else None
+    run.settle_steps = plan.steps - search if run.step >= search else 0
+
+
 def verdict(run: Run, plan: RunPlan) -> tuple[bool, str]:
     """Whether the bound had stopped moving, and one sentence on why the run ended."""
     if run.flat and run.settle_from is not None:

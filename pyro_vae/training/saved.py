@@ -117,9 +117,9 @@ def resume_run(
 
 
 def same_settings(saved: Mapping[str, Any], now: Mapping[str, Any], path: Any) -> None:
-    """Refuse to resume with other options; more ``steps`` are allowed."""
+    """Refuse to resume with other options; more ``steps`` or ``epochs`` are allowed."""
     for name, value in now.items():
-        if name in saved and saved[name] != value and name != "steps":
+        if name in saved and saved[name] != value and name not in ("steps", "epochs"):
             raise OptionError(
                 f"resume={str(path)!r}: the saved run has {name}={saved[name]!r}, this call {name}={value!r}. "
                 "Call fit with the same options, or start anew without resume."

@@ -17,7 +17,7 @@ from pyro_vae.training.fabric import Devices
 from pyro_vae.training.gradient import MeanGradient
 from pyro_vae.training.initial import move_start
 from pyro_vae.training.logs import Log
-from pyro_vae.training.loop import Run, advance, verdict
+from pyro_vae.training.loop import Run, advance, reopen, verdict
 from pyro_vae.training.options import FitOptions
 from pyro_vae.training.outcome import Outcome, fit_from_tree, make_fit, recent_bound
 from pyro_vae.training.parameters import assign, copy_of
@@ -97,6 +97,7 @@ class Starts:
         watch = self._watch()
         if resumed is not None:
             resume_run(resumed, self.prepared, run, watch, self.team)
+            reopen(run, self.plan)
         elif index > 0:
             assign({name: leaf for name, leaf in self.prepared.params.items() if name in self.initial}, self.initial)
             assign(self.prepared.objective.buffers(), self.initial_buffers)
