@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from pyro_vae import nets as nets
     from pyro_vae import vae as vae
     from pyro_vae.catalogue import load_program as load_program
+    from pyro_vae.datasets import load_data as load_data
     from pyro_vae.diagnostics import Evidence as Evidence
     from pyro_vae.diagnostics import expectations as expectations
     from pyro_vae.diagnostics import reweight as reweight
-    from pyro_vae.datasets import load_data as load_data
     from pyro_vae.elbo import TraceELBO as TraceELBO
     from pyro_vae.errors import DataError as DataError
     from pyro_vae.errors import DivergedError as DivergedError
