@@ -31,7 +31,7 @@ def unconstrained_draws(potential: Potential, values: Mapping[str, Any]) -> np.n
     >>> unconstrained_draws(potential, {"scale": np.array([1.0, np.e])}).round(3).tolist()
     [[0.0], [1.0]]
     """
-    count = len(np.atleast_1d(next(iter(values.values()), ())))
+    count = len(next(iter(values.values()), ()))
     for site in potential.sites:
         if site.name not in values:
             raise OptionError(f"The draws lack the site '{site.name}'; they have {list(values)}.")
@@ -45,7 +45,8 @@ def unconstrained_draws(potential: Potential, values: Mapping[str, Any]) -> np.n
         return np.stack([potential.unconstrain({name: values[name][row] for name in potential.names}) for row in rows])
     parts = []
     for site in potential.sites:
-        free = site.transform.inv(torch.as_tensor(np.asarray(values[site.name], dtype=np.float64)))
+        drawn = torch.as_tensor(np.asarray(values[site.name], dtype=np.float64))
+        free: Tensor = site.transform.inv(drawn)  # pyright: ignore
         parts.append(free.reshape(len(free), -1))
         if not bool(torch.isfinite(parts[-1]).all()):
             raise OptionError(f"Draws of '{site.name}' lie on the edge of its support or outside: they cannot be used.")
