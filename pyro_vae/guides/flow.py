@@ -72,7 +72,6 @@ class AutoFlow(AutoContinuous):
         init_scale: standard deviations there.
         layers: of the flow; the order of the coordinates turns round from one to the next.
         hidden: width of the two hidden layers of its nets.
-        options: the layers' own.
     """
 
     # Nets want smaller steps than locations do; many draws cost little more than few where a step is mostly overhead,
@@ -88,13 +87,10 @@ class AutoFlow(AutoContinuous):
         init_scale: float = 0.1,
         layers: int = 2,
         hidden: int = 32,
-        **options: Any,
     ):
-        for name, value in {"init_scale": init_scale, "layers": layers, "hidden": hidden, **options}.items():
-            if not value > 0:
-                raise ValueError(f"{name}: expected a positive number, got {value!r}.")
+        _check_positive(init_scale=init_scale, layers=layers, hidden=hidden)
         super().__init__(model, init_loc_fn=init_loc_fn)
-        self._init_scale, self._sizes, self._options = init_scale, (layers, hidden), options
+        self._init_scale, self._sizes = init_scale, (layers, hidden)
 
     def _setup_prototype(self, *args: Any, **kwargs: Any) -> None:
         super()._setup_prototype(*args, **kwargs)
@@ -159,10 +155,12 @@ class AutoNeuralSpline(AutoFlow):
     """
 
     def __init__(self, model: Callable, *, bins: int = 8, **options: Any):
-        super().__init__(model, bins=bins, **options)
+        _check_positive(bins=bins)
+        super().__init__(model, **options)
+        self._bins = bins
 
     def _univariate(self) -> dict[str, Any]:
-        bins = self._options["bins"]
+        bins = self._bins
         return {"univariate": zuko().transforms.MonotonicRQSTransform, "shapes": [(bins,), (bins,), (bins - 1,)]}
 
 
@@ -177,6 +175,12 @@ class AutoIAF(AutoFlow):
 
     def _univariate(self) -> dict[str, Any]:
         return {}
+
+
+def _check_positive(**options: float) -> None:
+    for name, value in options.items():
+        if not value > 0:
+            raise ValueError(f"{name}: expected a positive number, got {value!r}.")
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import pyro_vae as pv
+from pyro_vae.posteriordb import open_database
 from tests.references.rows import COLUMNS, rows_of
 from tests.references.table import SHORT, markdown
 
@@ -43,7 +44,8 @@ def main() -> None:
             program = pv.load_program(f"posteriordb:{name}", posteriordb=options.posteriordb)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = rows_of(program, missing, nuts=not options.no_nuts, say=_say)
+                summary = open_database(options.posteriordb).posterior(name).summary
+                found = rows_of(program, summary, missing, nuts=not options.no_nuts, say=_say)
             rows += [{key: _written(row[key]) for key in COLUMNS} for row in found]
         rows.sort(key=lambda row: (NAMES.index(row["posterior"]), list(SHORT).index(row["guide"])))
         with path.open("w", encoding="utf-8", newline="") as file:

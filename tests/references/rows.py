@@ -30,9 +30,12 @@ COLUMNS = (
     "nuts_seconds",
 )
 DRAWS = 10_000  # of a guide
+Summary = Mapping[str, Mapping[str, Any]]
 
 
-def rows_of(program: Any, guides: list[str], *, seed: int = 0, nuts: bool = True, say: Any = print) -> list[dict]:
+def rows_of(
+    program: Any, summary: Summary, guides: list[str], *, seed: int = 0, nuts: bool = True, say: Any = print
+) -> list[dict]:
     """One row for each guide, ``program`` being one of posteriordb's with its reference.
 
     Errors of means are in the reference's standard deviations. The verdict is that on NUTS's draws, or without them
@@ -51,11 +54,11 @@ def rows_of(program: Any, guides: list[str], *, seed: int = 0, nuts: bool = True
         tree = fit.posterior(draws=DRAWS, seed=seed + 1, predictive=False, log_likelihood=False, prior=0)
         known = {"posterior": program.name.partition(":")[2], "guide": guide, "steps": fit.steps, "seconds": seconds}
         verdict = judge(guide, tree, reference_draws(program, tree) if baseline is None else baseline).verdict.level
-        rows.append({**known, **errors(tree, program), "verdict": verdict, "nuts_seconds": nuts_seconds})
+        rows.append({**known, **errors(tree, program, summary), "verdict": verdict, "nuts_seconds": nuts_seconds})
     return rows
 
 
-def errors(tree: xr.DataTree, program: Any) -> dict[str, float]:
+def errors(tree: xr.DataTree, program: Any, summary: Summary) -> dict[str, float]:
     """The worst errors over the parameters, of the draws as they are and after Pareto-smoothed importance sampling."""
     weights = pareto_khat(log_importance_weights(tree))
     found = {"khat": weights.khat}
@@ -64,7 +67,7 @@ def errors(tree: xr.DataTree, program: Any) -> dict[str, float]:
     for label, log_weights in (("", None), ("psis_", weights.log_weights)):
         if log_weights is not None and np.isnan(log_weights).any():
             log_weights = np.full(len(log_weights), -np.log(len(log_weights)))
-        mean, sd = worst(draws, program.reference["parameters"], log_weights)
+        mean, sd = worst(draws, summary, log_weights)
         distances = parameter_table(tree, stan, log_weights)["wasserstein"]
         found |= {f"{label}mean_error": mean, f"{label}sd_ratio": sd, f"{label}wasserstein": float(distances.max())}
     return found
@@ -76,21 +79,19 @@ def reference_draws(program: Any, tree: xr.DataTree) -> xr.DataTree:
     return build({"posterior": draws})
 
 
-def worst(
-    draws: Mapping[str, np.ndarray], known: Mapping[str, Mapping[str, Any]], log_weights: np.ndarray | None
-) -> tuple[float, float]:
+def worst(draws: Mapping[str, np.ndarray], known: Summary, log_weights: np.ndarray | None) -> tuple[float, float]:
     """The largest error of a mean, in standard deviations, and the ratio of standard deviations furthest from 1.
 
-    ``draws`` ``{site: [S, *shape]}``; ``known`` ``{site: {"mean": [*shape], "sd": [*shape]}}``.
+    ``draws`` ``{site: [S, *shape]}``; ``known`` ``{"mean": {site: [*shape]}, "sd": {site: [*shape]}}``.
     """
     means, ratios = [], []
     for name, values in draws.items():
-        if name not in known:
+        if name not in known["mean"]:
             continue
         flat = values.reshape(len(values), -1).T
         w = np.full(len(values), 1 / len(values)) if log_weights is None else np.exp(log_weights)
         mean, sd = weighted.mean_and_sd(flat, w)
-        true_mean, true_sd = (np.ravel(known[name][key]) for key in ("mean", "sd"))
+        true_mean, true_sd = (np.ravel(known[key][name]) for key in ("mean", "sd"))
         means.extend(np.abs(mean - true_mean) / true_sd)
         ratios.extend(sd / true_sd)
     return float(max(means)), float(max(ratios, key=lambda ratio: abs(np.log(ratio))))
