@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pyro.distributions as dist
 import torch
@@ -125,7 +125,8 @@ class AutoFlow(AutoContinuous):
 
     def get_transform(self, *args: Any, **kwargs: Any) -> Bend:
         """From noise to the unconstrained latents."""
-        return Bend([layer() for layer in self.layers], self.loc, self.scale_tril)
+        loc, scale_tril = cast(Tensor, self.loc), cast(Tensor, self.scale_tril)
+        return Bend([layer() for layer in self.layers], loc, scale_tril)
 
     def median(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """The median of each latent's draws, from 4096 of them, always the same."""
@@ -138,8 +139,8 @@ class AutoFlow(AutoContinuous):
             torch.manual_seed(0)
             half = torch.randn(_MEDIAN_DRAWS // 2, self.latent_dim).to(self.centre)
         noise = torch.cat([half, -half])
-        found = torch.quantile(self.get_transform()(noise), torch.as_tensor(quantiles).to(noise), dim=0)
-        rows = [
+        found = torch.quantile(cast(Tensor, self.get_transform()(noise)), torch.as_tensor(quantiles).to(noise), dim=0)
+        rows: list[Any] = [
             {site["name"]: biject_to(site["fn"].support)(z) for site, z in self._unpack_latent(row)} for row in found
         ]
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}

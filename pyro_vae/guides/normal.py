@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class AutoDiagonalNormal(pyro_autoguide.AutoDiagonalNormal):
         found = approximation_of(self, args, kwargs, self._unconstrained_shapes)
         if found is None:
             return
-        like = self.loc.detach()
+        like = cast(Tensor, self.loc).detach()
         self.register_buffer("centre", torch.as_tensor(found.loc).to(like))
         self.register_buffer("spread", torch.as_tensor(_mean_field_scales(found.tril)).to(like))
         del self.loc
@@ -74,7 +74,7 @@ class AutoMultivariateNormal(pyro_autoguide.AutoMultivariateNormal):
         found = approximation_of(self, args, kwargs, self._unconstrained_shapes)
         if found is None:
             return
-        like = self.loc.detach()
+        like = cast(Tensor, self.loc).detach()
         self.register_buffer("centre", torch.as_tensor(found.loc).to(like))
         self.register_buffer("spread", torch.as_tensor(found.tril).to(like))
         del self.loc, self.scale, self.scale_tril
