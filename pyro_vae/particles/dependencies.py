@@ -25,11 +25,14 @@ class _Parents(Messenger):
     """Tags every drawn value with its site's name and notes which tags reach each distribution.
 
     ``transitive`` keeps the tags of a value's ancestors on it, so that a term's tags are all that can influence it.
+    The value of a ``given`` site was drawn elsewhere and has its ancestors from there: what its distribution depends on
+    here reaches the site's own term and not what comes after it.
     """
 
     def __init__(self, *, transitive: bool = False) -> None:
         super().__init__()
         self.transitive = transitive
+        self.given: frozenset[str] = frozenset()
         self.parents: dict[str, frozenset[str]] = {}
 
     def _pyro_post_sample(self, msg: dict) -> None:
@@ -38,12 +41,12 @@ class _Parents(Messenger):
         value = detach_provenance(msg["value"])
         tags = get_provenance(msg["value"]) if is_delta(msg["fn"]) else get_provenance(msg["fn"].log_prob(value))
         tags |= get_provenance(msg["mask"]) | get_provenance(msg["scale"])
-        if self.transitive:
-            tags |= get_provenance(msg["value"])
+        above = get_provenance(msg["value"]) if self.transitive else frozenset()
+        tags |= above
         self.parents[msg["name"]] = tags
         if not msg["is_observed"]:
-            own = frozenset({msg["name"]})
-            msg["value"] = ProvenanceTensor(value, tags | own if self.transitive else own)
+            above = tags if self.transitive and msg["name"] not in self.given else above
+            msg["value"] = ProvenanceTensor(value, above | {msg["name"]})
 
 
 def _parents(program: Callable, setting: Setting, sites: Mapping[str, Any]) -> dict[str, frozenset[str]]:
@@ -71,7 +74,7 @@ def downstream_terms(model: Callable, guide: Callable, run: Run) -> dict[str, fr
     try:
         with GivenSubsamples(run.setting.subsamples), tracker:
             trace = poutine.trace(guide).get_trace(*run.setting.args, **run.setting.kwargs)
-        in_guide, tracker.parents = tracker.parents, {}
+        in_guide, tracker.parents, tracker.given = tracker.parents, {}, frozenset(trace.stochastic_nodes)
         with GivenSubsamples(run.setting.subsamples), tracker:
             poutine.replay(model, trace=trace)(*run.setting.args, **run.setting.kwargs)
     except UNTRACKABLE:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pyro_vae.training.result import FitInterrupted as FitInterrupted
     from pyro_vae.training.result import History as History
     from pyro_vae.training.stopping import Flat as Flat
+    from pyro_vae.training.terms import Terms as Terms
     from pyro_vae.training.validation import Validation as Validation
 
 _HOME = {
@@ -16,6 +17,7 @@ _HOME = {
     "FitInterrupted": "result",
     "Flat": "stopping",
     "History": "result",
+    "Terms": "terms",
     "Validation": "validation",
     "fit": "fitting",
     "load_fit": "loading",

@@ -25,8 +25,9 @@ from pyro_vae.training.team import Team
 
 DRAWS = 16_384  # of a bound that is a mean over particles
 CHUNK = 1024  # of them at once, at most
-NUMBERS = 4_000_000  # log-probabilities at once, at most
-EVALUATIONS = 64  # of any other bound
+NUMBERS = 4_000_000  # log-probabilities, values and predicted data at once, at most
+ALL_NUMBERS = 40_000_000  # of them in all: where a draw has many, fewer draws are taken
+EVALUATIONS = 64  # of any other bound, and the fewest draws
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class Bound:
 def evaluate(objective: Objective, data: WholeData | Minibatches, team: Team | None = None) -> Bound:
     """The bound from fresh draws.
 
-    A bound that is a mean over particles takes up to 16 384 draws, many at once; one that is not (importance-weighted,
-    closed-form KL, minibatches, subsampled plates) 64 evaluations with the fit's own K, at least one epoch. Always at
-    beta 1 and without free bits, however the fit was weighted. Processes take their shares, and all get the same.
+    A bound that is a mean over particles takes up to 16 384 draws, many at once, and fewer where a draw is large (a VAE
+    decodes every row for each), but not below 64; one that is not (importance-weighted, closed-form KL, minibatches,
+    subsampled plates) 64 evaluations with the fit's own K, at least one epoch. Always at beta 1 and without free bits,
+    however the fit was weighted. Processes take their shares, and all get the same.
     """
     team = Team() if team is None else team
     objective = objective.unweighted()
@@ -79,8 +81,10 @@ def _draws(objective: Objective, elbo: TraceELBO, data: WholeData) -> np.ndarray
     mean = probe.log_w().mean()
     if probe.subsamples or not plan.vectorize or not torch.allclose(bound.to(mean), mean, equal_nan=True):
         return None
-    chunk = int(min(CHUNK, max(elbo.num_particles, NUMBERS // _numbers(probe))))
-    chunks = min(-(-DRAWS // chunk), EVALUATIONS)
+    each = _numbers(probe)
+    wanted = min(DRAWS, max(EVALUATIONS, ALL_NUMBERS // each))
+    chunk = int(min(CHUNK, wanted, max(elbo.num_particles, NUMBERS // each)))
+    chunks = min(-(-wanted // chunk), EVALUATIONS)
     weights: list[Tensor] = []
     for _ in range(chunks):
         particles = draw(objective.model, objective.guide, args, kwargs, num_particles=chunk, plan=plan)
@@ -89,12 +93,15 @@ def _draws(objective: Objective, elbo: TraceELBO, data: WholeData) -> np.ndarray
 
 
 def _numbers(particles: Particles) -> int:
-    """Log-probabilities and values per particle."""
+    """Log-probabilities and values per particle. Observed values have no particles of their own, but each particle
+    predicts as many."""
+    K = particles.num_particles
     total = sum(
-        site.value.numel() + sum(factor.log_prob.numel() for factor in (site.log_p, site.log_q) if factor is not None)
+        site.value.numel() * (K if site.observed and not site.predicted else 1)
+        + sum(factor.log_prob.numel() for factor in (site.log_p, site.log_q) if factor is not None)
         for site in particles.sites.values()
     )
-    return max(total // particles.num_particles, 1)
+    return max(total // K, 1)
 
 
 def keep_better(

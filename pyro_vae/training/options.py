@@ -89,6 +89,8 @@ class FitOptions:
             "schedule": chosen.name,
             "stop": _word(stop),
         }
+        watched = Validation.of(validation)
+        said["terms"] = watched is not None and watched.terms
         return cls(
             make_optimizer=make,
             schedule=chosen,
@@ -96,7 +98,7 @@ class FitOptions:
             checkpoint=_writable(checkpoint),
             resume=_resumed(resume, checkpoint),
             compile=compile,
-            validation=Validation.of(validation),
+            validation=watched,
             log=None if log is None else Path(log),
             said=said,
             **rest,

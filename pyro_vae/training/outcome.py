@@ -17,6 +17,7 @@ from pyro_vae.training.prepare import Prepared
 from pyro_vae.training.progress import smoothed
 from pyro_vae.training.result import Fit, History
 from pyro_vae.training.saved import history_of
+from pyro_vae.training.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Outcome:
     seconds: float
     rows: np.ndarray
     validation: list[tuple[float, ...]] = field(default_factory=list)
+    term_names: tuple[str, ...] = ()
 
     def tree(self) -> dict[str, Any]:
         """As a tree that can be written."""
@@ -41,7 +43,8 @@ class Outcome:
     @classmethod
     def from_tree(cls, tree: dict[str, Any]) -> Outcome:
         """The inverse of :meth:`tree`."""
-        return cls(**{**tree, "rows": tree["rows"].numpy()})
+        names = tuple(tree.get("term_names", ()))
+        return cls(**{**tree, "rows": tree["rows"].numpy(), "term_names": names})
 
 
 def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None, *, whole: bool = True) -> Fit:
@@ -49,6 +52,7 @@ def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None, 
     kept = {
         name: getattr(outcome, name) for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")
     }
+    checks = np.array(outcome.validation, dtype=float).reshape(-1, 2 + len(outcome.term_names))
     result = Fit(
         model=prepared.objective.model,
         guide=prepared.objective.guide,
@@ -62,7 +66,8 @@ def make_fit(prepared: Prepared, data: Any, outcome: Outcome, seed: int | None, 
         values=outcome.values,
         constraints=prepared.stored,
         device=prepared.device,
-        validation=np.array(outcome.validation, dtype=float).reshape(-1, 2),
+        validation=checks[:, :2].copy(),
+        terms=Terms.of(checks, outcome.term_names),
         **kept,
     )
     return with_laplace(result, prepared) if whole else result
@@ -84,8 +89,9 @@ def unfinished_tree(tree: dict[str, Any]) -> dict[str, Any]:
         "seconds": tree["running"]["phase"]["seconds"],
         "seed": tree["settings"]["seed"],
     }
-    watched = tree["running"]["validation"]
-    checks = torch.tensor(watched["rows"] if watched else [], dtype=torch.float64).reshape(-1, 2)
+    watched = tree["running"]["validation"] or {"rows": []}
+    result["terms"] = list(watched.get("names", ()))
+    checks = torch.tensor(watched["rows"], dtype=torch.float64).reshape(-1, 2 + len(result["terms"]))
     return {**tree, "result": result, "validation": checks}
 
 
@@ -99,8 +105,11 @@ def recent_bound(bound: np.ndarray) -> tuple[float, float]:
 def fit_from_tree(prepared: Prepared, data: Any, tree: dict[str, Any]) -> Fit:
     """The fit that a saved tree describes; its values are in place already."""
     result = tree["result"]
-    kept = {name: result[name] for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")}
+    kept: dict[str, Any] = {
+        name: result[name] for name in ("bound", "bound_se", "converged", "reason", "averaged", "seconds")
+    }
     rows, checks = history_of(tree).rows(), tree["validation"].tolist()
+    kept["term_names"] = tuple(result.get("terms", ()))
     outcome = Outcome(dict(tree["params"]), dict(tree["buffers"]), rows=rows, validation=checks, **kept)
     return make_fit(prepared, data, outcome, result["seed"])
 

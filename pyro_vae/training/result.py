@@ -16,6 +16,7 @@ from pyro_vae.training.batches import whole_dataset
 from pyro_vae.training.objective import Objective
 from pyro_vae.training.parameters import Parameters, assign, copy_of
 from pyro_vae.training.progress import smoothed
+from pyro_vae.training.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Fit:
     ``converged`` says that the objective had stopped moving; ``reason`` why the run ended, in one sentence.
     ``averaged`` says that the values are the mean of the run's tail. ``seconds`` covers the steps. ``validation``
     ``[checks, 2]`` has the step and the bound per row (nats) of each check on validation data, last of all those of
-    the values that were kept.
+    the values that were kept, and ``terms`` the parts of those bounds, if they were asked for.
     """
 
     model: Callable
@@ -88,6 +89,7 @@ class Fit:
     constraints: dict[str, Any] = field(default_factory=dict)
     device: Any = None
     validation: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    terms: Terms | None = None
 
     def __repr__(self) -> str:
         bound = f"{'upper ' * self.upper_bound}bound {self.bound:.4f} +- {self.bound_se:.4f}"
@@ -159,6 +161,12 @@ class Fit:
         seed = self.seed if seed is None else seed
         drawn = self.posterior(from_draws, seed=seed, **options)
         return reweight(drawn, draws=draws, seed=0 if seed is None else seed)
+
+    def checks(self) -> np.ndarray:
+        """``validation`` with the terms beside it, ``[checks, 2 + terms]``."""
+        if self.terms is None:
+            return self.validation
+        return np.column_stack([self.validation, self.terms.reconstruction, self.terms.kl])
 
     def attributes(self) -> dict[str, Any]:
         """How the fit was made, as plain values: the attributes of its draws."""

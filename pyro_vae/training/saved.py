@@ -17,6 +17,7 @@ from pyro_vae.training.randomness import random_state, restore_random_state
 from pyro_vae.training.result import Fit, History
 from pyro_vae.training.rows import Rows
 from pyro_vae.training.team import Team
+from pyro_vae.training.terms import RECONSTRUCTION
 from pyro_vae.training.validation import Watch
 
 FORMAT = 1
@@ -29,7 +30,7 @@ def fit_tree(fit: Fit, settings: Mapping[str, Any] | None = None) -> dict[str, A
         "params": fit.values,
         "buffers": copy_of(fit.objective.buffers()),
         "history": torch.from_numpy(fit.history.rows()),
-        "validation": torch.from_numpy(fit.validation),
+        "validation": torch.from_numpy(fit.checks()),
         "result": {
             "estimator": fit.objective.name,
             "num_particles": fit.num_particles,
@@ -42,6 +43,7 @@ def fit_tree(fit: Fit, settings: Mapping[str, Any] | None = None) -> dict[str, A
             "seconds": fit.seconds,
             "seed": fit.seed,
             "guide_name": fit.guide_name,
+            "terms": [] if fit.terms is None else [RECONSTRUCTION, *fit.terms.names],
         },
     }
 

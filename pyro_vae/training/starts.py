@@ -57,6 +57,7 @@ class Starts:
         self.initial = copy_of(prepared.params)
         self.initial_buffers = copy_of(prepared.objective.buffers())
         self.best: Outcome | None = None
+        self.best_written: float | None = None  # the bound of what is in the validation's file, of any start
         self.checkpoints = None if options.checkpoint is None else Checkpoints(options.checkpoint)
 
     def fit(self) -> Fit:
@@ -70,6 +71,7 @@ class Starts:
             starts = tree["running"]["starts"]
             first, resumed = starts["index"], tree
             self.best = Outcome.from_tree(starts["best"]) if starts["best"] else None
+            self.best_written = starts.get("best_written")
             self.initial = {name: value.to(self.initial[name].device) for name, value in starts["initial"].items()}
         self.team.own_noise()
         failures: list[DivergedError] = []
@@ -113,7 +115,7 @@ class Starts:
                 note = "searching" if now.settle_from is None else "settling"
                 bar.show(now.rows, now.end(self.plan), note)
                 self._check(now, index, watch)
-                log.write(now.rows, [] if watch is None else watch.rows)
+                log.write(now.rows, *(() if watch is None else (watch.rows, watch.names)))
                 self._checkpoint(now, index, watch)
 
             try:
@@ -161,11 +163,20 @@ class Starts:
         """Look at the validation data, if it is time to; write the best values and stop the run, if they say so."""
         if watch is None:
             return
-        if watch.look(run.step, run.state.params) and watch.validation.best is not None:
+        if watch.look(run.step, run.state.params) and watch.validation.best is not None and self._first_or_best(watch):
             tree = self._tree(run, index, watch)
             if self.team.first:
                 write_tree(watch.validation.best, tree)
         run.stopped = watch.reason_to_stop()
+
+    def _first_or_best(self, watch: Watch) -> bool:
+        """Whether the best values of this start are better than what an earlier start has written."""
+        assert watch.best is not None  # it has just looked, and found some
+        worth, bound = self.prepared.objective.worth, watch.best[1]
+        if self.best_written is not None and worth(bound) <= worth(self.best_written):
+            return False
+        self.best_written = bound
+        return True
 
     def _ended(self, run: Run, watch: Watch | None) -> Outcome:
         """The run has come to its end: the better of its last, averaged and best validated values."""
@@ -176,9 +187,8 @@ class Starts:
         if better is not None:
             bound, averaged = evaluate(pair, batches, self.team), False
             reason += f"; the values of step {better}, the best on the validation data, are kept"
-        return replace(
-            self._outcome(run, bound, averaged, converged, reason), validation=[] if watch is None else watch.rows
-        )
+        outcome = self._outcome(run, bound, averaged, converged, reason)
+        return outcome if watch is None else replace(outcome, validation=watch.rows, term_names=watch.names)
 
     def _outcome(self, run: Run, bound: Bound, averaged: bool, converged: bool, reason: str) -> Outcome:
         values, buffers = copy_of(self.prepared.params), copy_of(self.prepared.objective.buffers())
@@ -214,7 +224,7 @@ class Starts:
 
     def _tree(self, run: Run, index: int, watch: Watch | None) -> dict[str, Any]:
         best = self.best.tree() if self.best else None
-        starts = {"index": index, "best": best, "initial": self.initial}
+        starts = {"index": index, "best": best, "initial": self.initial, "best_written": self.best_written}
         return run_tree(run, self.prepared, self.said, starts, watch, self.team)
 
     def _put(self, outcome: Outcome) -> None:

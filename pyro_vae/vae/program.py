@@ -222,6 +222,10 @@ class VAE(nn.Module):
         self._checked = (weakref.ref(x), x._version)
 
     def __getstate__(self) -> dict[str, Any]:
+        # Pyro's param store hangs a weak reference on every parameter that it hands out, each time anew; it cannot be
+        # pickled.
+        for parameter in self.parameters():
+            vars(parameter).pop("unconstrained", None)
         return {**self.__dict__, "_checked": None}
 
     @contextmanager

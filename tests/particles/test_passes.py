@@ -8,7 +8,9 @@ import pytest
 import torch
 from pyro.infer.autoguide import AutoMultivariateNormal, AutoNormal, AutoNormalMessenger
 
+from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import EstimatorError
+from pyro_vae.estimators import REBAR, RELAX
 from pyro_vae.particles import Pass, draw
 from pyro_vae.particles.plan import plan_pair
 from tests.pairs import PAIRS, X5, hierarchy
@@ -142,3 +144,23 @@ def test_rows_that_the_first_run_did_not_have_count_as_downstream():
     for _ in range(5):
         particles = draw(model, guide, (X5,), passes=(Pass.DOWNSTREAM,), plan=plan)
         assert {("p", site.name) for site in particles.observed} <= particles["z"].downstream
+
+
+@pytest.mark.parametrize("estimator", [RELAX(), REBAR()])
+def test_what_is_drawn_below_a_layer_is_influenced_by_that_layer_alone(estimator):
+    """The guide goes x -> z1 -> z2, the model z2 -> z1 -> x: x hears of z2 through z1, whose value the guide drew."""
+
+    def model(x):
+        z2 = pyro.sample("z2", dist.Bernoulli(0.4))
+        z1 = pyro.sample("z1", dist.Bernoulli(logits=2.0 * z2 - 1))
+        pyro.sample("x", dist.Normal(3 * z1, 1.0), obs=x)
+
+    def guide(x):
+        z1 = pyro.sample("z1", dist.Bernoulli(logits=x))
+        pyro.sample("z2", dist.Bernoulli(logits=z1 - pyro.param("b", torch.tensor(0.2))))
+
+    x = torch.tensor(0.5)
+    found = draw(model, guide, (x,), passes=(Pass.DOWNSTREAM,))
+    assert found["z2"].downstream == {("p", "z2"), ("q", "z2"), ("p", "z1")}
+    assert found["z1"].downstream == {(kind, name) for kind in "pq" for name in ("z1", "z2")} | {("p", "x")}
+    assert torch.isfinite(TraceELBO(estimator, num_particles=2).loss(model, guide, x) * torch.ones(()))

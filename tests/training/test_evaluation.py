@@ -108,3 +108,25 @@ def test_what_an_estimator_learns_is_fitted_saved_and_started_afresh(baseline, t
     pyro.get_param_store().__delitem__("logits")
     other = fit(coin, coin_guide, x, **options)
     assert (one.history.bound == other.history.bound).all()
+
+
+def test_a_draw_that_decodes_many_rows_is_not_taken_often(monkeypatch):
+    """2000 rows of 50 numbers make 104 000 numbers per draw: some hundred draws are enough, and 16 384 were days."""
+    x, taken = torch.zeros(2000, 50), [0]
+
+    def model(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            taken[0] += z.shape[0] if z.dim() > 1 else 1
+            pyro.sample("x", dist.Normal(z.unsqueeze(-1), 1.0).expand([*z.shape, 50]).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(0.0, 0.14))
+
+    found = evaluate(Objective(model, guide, TraceELBO(num_particles=1)), WholeData(x))
+    assert 64 <= taken[0] < 500
+    exact = torch.distributions.kl_divergence(dist.Normal(0.0, 0.14), dist.Normal(0.0, 1.0))
+    each = -25 * math.log(2 * math.pi) - 25 * 0.14**2 - exact.item()
+    assert abs(found.mean - 2000 * each) < 4 * found.error
+    assert found.error < 0.001 * abs(found.mean)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from pyro_vae import LinearAnnealing, Validation, fit, load_fit
 from pyro_vae.elbo import TraceELBO
 from pyro_vae.errors import DataError, OptionError
-from pyro_vae.training import FitInterrupted, step
+from pyro_vae.training import FitInterrupted, starts, step
 from pyro_vae.training.objective import Objective
 from pyro_vae.training.validation import bound_per_row
 from tests.training.programs import guide, rows_model
@@ -178,3 +178,15 @@ def test_no_rows_and_bad_rows_are_refused():
         bound_per_row(objective, DataLoader(TensorDataset(X[:0]), batch_size=4))
     with pytest.raises(DataError, match=r"got nan at index \[3\]"):
         bound_per_row(objective, torch.where(torch.arange(40) == 3, torch.nan, X))
+
+
+def test_of_several_starts_the_file_has_the_best_of_all(tmp_path, monkeypatch):
+    """The first start begins where the validation bound is best, the second far away, and never gets there."""
+    pair, best = Amortised(), tmp_path / "best.safetensors"
+    monkeypatch.setattr(starts, "move_start", lambda *_: pair.slope.data.fill_(-3.0))
+    options = {"num_particles": 4, "seed": 0, "stop": None, "steps": 20, "learning_rate": 1e-3, "restarts": 2}
+    result = fit(pair.model, pair.guide, X, validation=Validation(X, every=5, best=best), **options)
+    pyro.clear_param_store()
+    kept = load_fit(best, pair.model, pair.guide, X)
+    assert kept.values["amortised$$$slope"] == pytest.approx(0.5, abs=0.1)
+    assert kept.validation[-1, 1] == result.validation[:, 1].max()

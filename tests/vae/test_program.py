@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pyro
 import pytest
@@ -310,3 +311,17 @@ def test_a_vae_can_be_copied() -> None:
     fitted(vae, UNIT)
     twin = copy.deepcopy(vae)
     torch.testing.assert_close(twin.reconstruct(UNIT), vae.reconstruct(UNIT))
+
+
+@pytest.mark.parametrize("name", LATENTS)
+def test_a_fitted_vae_can_be_pickled_and_goes_on_learning(name: str) -> None:
+    vae = small_vae(LATENTS[name].make())
+    options = {} if LATENTS[name].reparameterised else {"estimator": "score-function"}
+    fitted(vae, UNIT, **options)
+    again = pickle.loads(pickle.dumps(vae))
+    assert [(key, value.tolist()) for key, value in again.state_dict().items()] == [
+        (key, value.tolist()) for key, value in vae.state_dict().items()
+    ]
+    before = copy.deepcopy(vae.state_dict())
+    fitted(vae, UNIT, **options)  # what Pyro hung on the parameters is there again when it is needed
+    assert any(not torch.equal(before[key], value) for key, value in vae.state_dict().items())
