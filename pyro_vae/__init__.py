@@ -55,12 +55,14 @@ if TYPE_CHECKING:
     from pyro_vae.studies import Check as Check
     from pyro_vae.studies import Comparison as Comparison
     from pyro_vae.studies import GradientStudy as GradientStudy
+    from pyro_vae.studies import Examination as Examination
     from pyro_vae.studies import Run as Run
     from pyro_vae.studies import calibrate as calibrate
     from pyro_vae.studies import check as check
     from pyro_vae.studies import compare as compare
     from pyro_vae.studies import gradients as gradients
     from pyro_vae.studies import log_evidence as log_evidence
+    from pyro_vae.studies import examine as examine
     from pyro_vae.studies import open_run as open_run
     from pyro_vae.studies import resume_run as resume_run
     from pyro_vae.studies import train_run as train_run
@@ -87,6 +89,7 @@ _HOME = {
     "DivergedError": "errors",
     "EstimatorError": "errors",
     "Evidence": "diagnostics",
+    "Examination": "studies",
     "Fit": "training",
     "GradientStudy": "studies",
     "IWAE": "estimators",
@@ -119,6 +122,7 @@ _HOME = {
     "compare": "studies",
     "draw": "particles",
     "expectations": "diagnostics",
+    "examine": "studies",
     "fit": "training",
     "gradients": "studies",
     "load_data": "datasets",

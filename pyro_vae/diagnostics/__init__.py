@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyro_vae.diagnostics.accuracy import parameter_table as parameter_table
+    from pyro_vae.diagnostics.aggregated import Distances as Distances
+    from pyro_vae.diagnostics.aggregated import Surgery as Surgery
+    from pyro_vae.diagnostics.aggregated import code_distances as code_distances
+    from pyro_vae.diagnostics.aggregated import elbo_surgery as elbo_surgery
     from pyro_vae.diagnostics.baseline import check_baseline as check_baseline
     from pyro_vae.diagnostics.bounds import ErrorBounds as ErrorBounds
     from pyro_vae.diagnostics.bounds import chi_squared as chi_squared
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.calibration import CalibrationVerdict as CalibrationVerdict
     from pyro_vae.diagnostics.calibration import calibration_table as calibration_table
     from pyro_vae.diagnostics.calibration import judge_calibration as judge_calibration
+    from pyro_vae.diagnostics.bridge import bridge_log_evidence as bridge_log_evidence
+    from pyro_vae.diagnostics.collapse import Collapse as Collapse
+    from pyro_vae.diagnostics.collapse import posterior_collapse as posterior_collapse
+    from pyro_vae.diagnostics.collapse import worth_of_code as worth_of_code
     from pyro_vae.diagnostics.convergence import FitConvergence as FitConvergence
     from pyro_vae.diagnostics.convergence import fit_convergence as fit_convergence
     from pyro_vae.diagnostics.correction import expectations as expectations
@@ -39,6 +47,12 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.symmetry import symmetry_test as symmetry_test
     from pyro_vae.diagnostics.uniformity import uniformity_bands as uniformity_bands
     from pyro_vae.diagnostics.uniformity import uniformity_test as uniformity_test
+    from pyro_vae.diagnostics.latents import ActiveUnits as ActiveUnits
+    from pyro_vae.diagnostics.latents import active_units as active_units
+    from pyro_vae.diagnostics.latents import latent_table as latent_table
+    from pyro_vae.diagnostics.plane import Plane as Plane
+    from pyro_vae.diagnostics.plane import plane_of as plane_of
+    from pyro_vae.diagnostics.row_check import RowCheck as RowCheck
     from pyro_vae.diagnostics.verdict import Verdict as Verdict
     from pyro_vae.diagnostics.verdict import decide as decide
 
@@ -47,12 +61,18 @@ _HOME = {
     "CalibrationVerdict": "calibration",
     "ErrorBounds": "bounds",
     "Evidence": "evidence",
+    "ActiveUnits": "latents",
+    "Collapse": "collapse",
+    "Distances": "aggregated",
     "FitConvergence": "convergence",
     "ImportanceWeights": "importance",
     "Finding": "findings",
     "Judgement": "judgement",
     "MissingMass": "coverage",
     "Suggestion": "suggestions",
+    "Plane": "plane",
+    "RowCheck": "row_check",
+    "Surgery": "aggregated",
     "Verdict": "verdict",
     "Rank": "ranks",
     "calibration_table": "calibration",
@@ -63,10 +83,17 @@ _HOME = {
     "error_bounds": "bounds",
     "evidence_from_weights": "evidence",
     "expectations": "correction",
+    "active_units": "latents",
+    "bridge_log_evidence": "bridge",
+    "check_baseline": "baseline",
+    "code_distances": "aggregated",
+    "decide": "verdict",
+    "elbo_surgery": "aggregated",
     "fit_convergence": "convergence",
     "iwae_bound": "evidence",
     "judge": "judgement",
     "judge_calibration": "calibration",
+    "latent_table": "latents",
     "missing_mass": "coverage",
     "moment_bounds": "bounds",
     "parameter_table": "accuracy",
@@ -78,6 +105,9 @@ _HOME = {
     "uniformity_test": "uniformity",
     "reweight": "correction",
     "weights_baseline": "by_weights",
+    "plane_of": "plane",
+    "posterior_collapse": "collapse",
+    "worth_of_code": "collapse",
 }
 __all__ = sorted(_HOME)
 

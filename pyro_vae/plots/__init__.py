@@ -6,6 +6,7 @@ Every figure stands for itself: no pyplot, no state outside the ``Figure``, no t
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pyro_vae.plots.aggregated import plot_aggregated as plot_aggregated
     from pyro_vae.plots.bound import plot_bound as plot_bound
     from pyro_vae.plots.calibration import plot_sbc as plot_sbc
     from pyro_vae.plots.calibration import plot_vsbc as plot_vsbc
@@ -16,20 +17,26 @@ if TYPE_CHECKING:
     from pyro_vae.plots.images import in_grid as in_grid
     from pyro_vae.plots.images import plot_images as plot_images
     from pyro_vae.plots.images import plot_reconstructions as plot_reconstructions
+    from pyro_vae.plots.latent_map import plot_latent_map as plot_latent_map
+    from pyro_vae.plots.latent_use import plot_latent_use as plot_latent_use
     from pyro_vae.plots.marginals import plot_marginals as plot_marginals
     from pyro_vae.plots.pair import plot_pair as plot_pair
     from pyro_vae.plots.predictive import plot_predictive as plot_predictive
     from pyro_vae.plots.ranks import plot_ranks as plot_ranks
+    from pyro_vae.plots.terms import plot_terms as plot_terms
     from pyro_vae.plots.weights import plot_weights as plot_weights
 
 _HOME = {
     "Reached": "estimators",
     "in_grid": "images",
+    "plot_aggregated": "aggregated",
     "plot_bound": "bound",
     "plot_estimators": "estimators",
     "plot_forest": "forest",
     "plot_gradients": "gradients",
     "plot_images": "images",
+    "plot_latent_map": "latent_map",
+    "plot_latent_use": "latent_use",
     "plot_marginals": "marginals",
     "plot_pair": "pair",
     "plot_predictive": "predictive",
@@ -37,6 +44,7 @@ _HOME = {
     "plot_sbc": "calibration",
     "plot_vsbc": "calibration",
     "plot_reconstructions": "images",
+    "plot_terms": "terms",
     "plot_weights": "weights",
 }
 __all__ = sorted(_HOME)

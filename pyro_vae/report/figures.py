@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pyro_vae.errors import OptionError, OutputError
 
@@ -96,12 +96,19 @@ CAPTIONS = (
 )
 
 
+class HasFigures(Protocol):
+    """A content of which figures were drawn."""
+
+    @property
+    def drawn(self) -> Drawn: ...
+
+
 def all_figures(content: ReportContent) -> dict[str, Figure]:
     """Every figure that can be drawn from the content, by name, in the order of the report. Drawn once per content."""
     return dict(content.drawn.figures)
 
 
-def save_figures(content: ReportContent, folder: str | Path) -> list[Path]:
+def save_figures(content: HasFigures, folder: str | Path) -> list[Path]:
     """Write every figure as ``folder/NAME.png``; returns the paths.
 
     Raises: ``OutputError`` naming the path that cannot be written.
@@ -125,9 +132,14 @@ def save_figures(content: ReportContent, folder: str | Path) -> list[Path]:
 
 def draw(content: ReportContent, width: float) -> Drawn:
     """Draw all figures, ``width`` inches wide; one that lacks its data (no history of a fit, say) says so instead."""
+    return drawn(_plots(content, width))
+
+
+def drawn(plots: Mapping[str, Callable[[], Figure]]) -> Drawn:
+    """Those that have what they show, and why the others have not."""
     figures: dict[str, Figure] = {}
     not_drawn: dict[str, str] = {}
-    for name, plot in _plots(content, width).items():
+    for name, plot in plots.items():
         try:
             figures[name] = plot()
         except OptionError as error:

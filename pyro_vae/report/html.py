@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pyro_vae.files import written_beside
 from pyro_vae.report import tables
 from pyro_vae.report.content import ReportContent
 from pyro_vae.report.estimators import estimator_rows
-from pyro_vae.report.figures import CAPTIONS
+from pyro_vae.report.figures import CAPTIONS, Caption
 from pyro_vae.report.summary import health_facts, rows
 from pyro_vae.report.svg import colour_variables, inline_svg, swatch
 
@@ -37,8 +38,12 @@ def write_html(content: ReportContent, path: str | Path) -> Path:
 
     Raises: ``OutputError`` naming the path.
     """
+    return write_page(render(content), path)
+
+
+def write_page(text: str, path: str | Path) -> Path:
+    """Write a page beside ``path`` and rename it. Raises: ``OutputError`` naming the path."""
     path = Path(path)
-    text = render(content)
     with written_beside(path, "the report") as part:
         part.write_text(text, encoding="utf-8")
     return path
@@ -50,28 +55,41 @@ def render(content: ReportContent) -> str:
 
     looks = content.names
     titles = {caption.name: caption.title for caption in CAPTIONS}
-    story, _, details = content.story.strip().partition("\n\n")
-    return _template().render(
-        content=content,
-        story=story,
-        details=details,
-        levels=LEVELS,
+    return page(
+        "template.html.j2",
+        content,
+        question="can the variational posterior be trusted?",
+        beside="The draws behind this page are the netCDF files beside it, if they were saved.",
         signs=SIGNS,
         rows=rows(content),
         facts=health_facts(content),
         attempts=_attempts(content),
         swatches={name: Markup(swatch(name, looks)) for name in looks},
         estimators=estimator_rows(content) if content.several else [],
-        figures=_figures(content),
+        figures=inlined(CAPTIONS, content, baseline=content.baseline_name),
         not_drawn=[(titles[name], why) for name, why in content.drawn.not_drawn.items()],
         columns=tables.COLUMNS,
         tables={name: tables.parameter_rows(judgement) for name, judgement in content.judgements.items()},
-        light=Markup(colour_variables(dark=False)),
-        dark=Markup(colour_variables(dark=True)),
     )
 
 
-def _template() -> Template:
+def page(template: str, content: Any, *, levels: Mapping[str, tuple[str, str]] = LEVELS, **values: Any) -> str:
+    """A page of a report: ``template``, which extends ``page.html.j2``, filled with the content and ``values``."""
+    from markupsafe import Markup
+
+    story, _, details = content.story.strip().partition("\n\n")
+    return _template(template).render(
+        content=content,
+        story=story,
+        details=details,
+        levels=levels,
+        light=Markup(colour_variables(dark=False)),
+        dark=Markup(colour_variables(dark=True)),
+        **values,
+    )
+
+
+def _template(name: str) -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -82,11 +100,12 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
-    return environment.get_template("template.html.j2")
+    environment.filters["zip_with"] = lambda first, *others: list(zip(first, *others, strict=True))
+    return environment.get_template(name)
 
 
-def _figures(content: ReportContent) -> list[dict[str, Any]]:
-    """Every figure with its words, for a page and for a phone."""
+def inlined(captions: Iterable[Caption], content: Any, **words: str) -> list[dict[str, Any]]:
+    """Every figure that was drawn with its words, for a page and for a phone."""
     from markupsafe import Markup
 
     wide, narrow = content.drawn.figures, content.drawn_narrow.figures
@@ -94,11 +113,11 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
         {
             "name": caption.name,
             "title": caption.title,
-            "reading": caption.reading.format(baseline=content.baseline_name),
+            "reading": caption.reading.format(**words),
             "wide": Markup(inline_svg(wide[caption.name], caption.name, caption.title)),
             "narrow": Markup(inline_svg(narrow[caption.name], f"{caption.name}-narrow", caption.title)),
         }
-        for caption in CAPTIONS
+        for caption in captions
         if caption.name in wide
     ]
 

@@ -1,4 +1,5 @@
 """What a person asks in one call, put together from the layers below: ``compare``, ``check``, ``gradients``, ..."""
+"""What a person asks in one call, put together from the layers below: ``compare``, ``train_run``, ``examine``."""
 
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pyro_vae.studies.comparison import Comparison as Comparison
     from pyro_vae.studies.evidence import log_evidence as log_evidence
     from pyro_vae.studies.gradient_study import GradientStudy as GradientStudy
+    from pyro_vae.studies.examination import Examination as Examination
+    from pyro_vae.studies.examining import examine as examine
     from pyro_vae.studies.interruption import ComparisonInterrupted as ComparisonInterrupted
     from pyro_vae.studies.measuring import gradients as gradients
     from pyro_vae.studies.run_training import resume_run as resume_run
@@ -34,6 +37,10 @@ _HOME = {
     "gradients": "measuring",
     "log_evidence": "evidence",
     "Run": "runs",
+    "Examination": "examination",
+    "Run": "runs",
+    "compare": "comparing",
+    "examine": "examining",
     "open_run": "runs",
     "resume_run": "run_training",
     "train_run": "run_training",

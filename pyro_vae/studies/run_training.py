@@ -175,7 +175,7 @@ def _trained(folder: Path, record: RunRecord, prepared: Prepared, progress: bool
     options, batches = record.options, prepared.batches()
     watched = None
     if prepared.validation is not None:
-        watched = Validation(prepared.batches(held_out=True), patience=options.patience, best=folder / BEST)
+        watched = Validation(prepared.batches(held_out=True), patience=options.patience, best=folder / BEST, terms=True)
     with pyro.get_param_store().scope():
         result: Fit = fit(
             prepared.program.model,

@@ -45,8 +45,8 @@ class Validation:
         data: rows that are not trained on, as ``fit`` takes its data; a ``DataLoader`` is gone through once per check.
         every: steps between two checks; None is an epoch, or 500 steps without one.
         patience: end the run after this many checks without a better bound; None never does.
-        terms: record the parts of the bound at each check too, as ``fit.terms``: the reconstruction, and the KL of every
-            latent, of a VAE by dimension. They come from the draws of the check, so they cost next to nothing.
+        terms: record the parts of the bound at each check too, as ``fit.terms``: the reconstruction, and the KL of
+            every latent, of a VAE by dimension. They come from the draws of the check, so they cost next to nothing.
         best: a path to which the best values so far are written, as a checkpoint that
             :func:`~pyro_vae.load_fit` reads; with several starts, the best of all of them.
 

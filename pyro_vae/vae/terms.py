@@ -33,20 +33,21 @@ def divergence(q: Any, p: Any, z: Tensor) -> Divergence:
     if isinstance(q, LogStickBreaking) and isinstance(p, LogStickBreaking):
         kl, exact = _closed(q.fractions, p.fractions), True
         assert kl is not None  # a rule is registered for every pair of fractions that there is
-        return Divergence(_names(kl.shape[-1]), kl, exact)
+        return Divergence(_names(kl.shape[-1], "fraction"), kl, exact)
     if isinstance(q, MultivariateNormal) and _standard(p):
         return _correlated(q)
     if _factorises(q) and _factorises(p) and q.base_dist.event_shape == p.base_dist.event_shape:
         kl = _closed(q.base_dist, p.base_dist)
         drawn = (q.base_dist.log_prob(z) - p.base_dist.log_prob(z)).mean(0) if kl is None else kl
-        return Divergence(_names(drawn.shape[-1]), drawn, kl is not None)
+        kind = "variable" if q.base_dist.event_shape else "z"
+        return Divergence(_names(drawn.shape[-1], kind), drawn, kl is not None)
     kl = _closed(q, p)
     drawn = (q.log_prob(z) - p.log_prob(z)).mean(0) if kl is None else kl
     return Divergence(("z",), drawn.unsqueeze(-1), kl is not None)
 
 
-def _names(count: int) -> tuple[str, ...]:
-    return tuple(f"z[{index}]" for index in range(count))
+def _names(count: int, kind: str = "z") -> tuple[str, ...]:
+    return tuple(f"{kind}[{index}]" for index in range(count))
 
 
 def _factorises(distribution: Any) -> bool:

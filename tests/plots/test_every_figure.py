@@ -17,7 +17,7 @@ from pyro_vae import plots
 from pyro_vae.errors import OptionError
 from pyro_vae.plots import style
 from pyro_vae.posterior.datatree import build
-from tests.plots import trees
+from tests.plots import trees, vaes
 from tests.plots.looks import assert_readable
 
 TAILS = {
@@ -50,11 +50,20 @@ IMAGES = np.random.default_rng(0).uniform(size=(3, 5, 8, 8, 3))
 WIDTHS = (style.WIDTH, style.NARROW)
 
 FIGURES: dict[str, Callable[..., Figure]] = {
+    "aggregated": lambda schools, **size: plots.plot_aggregated(
+        vaes.CODES, vaes.PRIOR, vaes.NAMES, vaes.DISTANCES, **size
+    ),
     "bound": lambda schools, **size: plots.plot_bound(HISTORIES, log_evidence=-31.3113, **size),
     "estimators": lambda schools, **size: plots.plot_estimators(ESTIMATORS, REACHED, log_evidence=-31.3113, **size),
     "forest": lambda schools, **size: plots.plot_forest(schools.posteriors, schools.baseline, **size),
     "gradients": lambda schools, **size: plots.plot_gradients(GRADIENTS, **size),
     "images": lambda schools, **size: plots.plot_images(IMAGES, rows=["from the prior"] * 3, columns="abcde", **size),
+    "latent_map": lambda schools, **size: plots.plot_latent_map(
+        vaes.POINTS, vaes.LABELS, note="Of 8 dimensions, the two with most KL.", **size
+    ),
+    "latent_use": lambda schools, **size: plots.plot_latent_use(
+        vaes.NAMES, vaes.KL, 0.02 * vaes.KL, collapsed=vaes.KL < 0.01, **size
+    ),
     "marginals": lambda schools, **size: plots.plot_marginals(schools.posteriors, schools.baseline, **size),
     "pair": lambda schools, **size: plots.plot_pair(schools.posteriors, schools.baseline, **size),
     "predictive": lambda schools, **size: plots.plot_predictive(schools.posteriors, schools.baseline, **size),
@@ -62,6 +71,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "sbc": lambda schools, **size: plots.plot_sbc(PITS, **size),
     "vsbc": lambda schools, **size: plots.plot_vsbc(PITS, **size),
     "reconstructions": lambda schools, **size: plots.plot_reconstructions(IMAGES[0], 1 - IMAGES[0], **size),
+    "terms": lambda schools, **size: plots.plot_terms(vaes.TERMS, **size),
     "weights": lambda schools, **size: plots.plot_weights(schools.posteriors, TAILS, **size),
 }
 
@@ -126,5 +136,15 @@ def test_a_figure_that_lacks_what_it_shows_says_so() -> None:
         plots.plot_gradients(GRADIENTS, of="model")
     with pytest.raises(OptionError, match="'theta' is not in the draws; they have: z"):
         plots.plot_marginals({"mine": bare}, bare, parameters=["theta"])
+    with pytest.raises(OptionError, match=r"the fit recorded no terms: .*terms=True"):
+        plots.plot_terms(None)
+    with pytest.raises(OptionError, match="at most 12 different ones, got 13"):
+        plots.plot_latent_map(np.zeros((13, 2)), np.arange(13))
+    with pytest.raises(OptionError, match=r"expected an array \[N, 2\], got shape \(3, 3\)"):
+        plots.plot_latent_map(np.zeros((3, 3)))
+    with pytest.raises(OptionError, match="at least one component"):
+        plots.plot_latent_use([], np.zeros(0))
+    with pytest.raises(OptionError, match=r"expected \[N, 2\] and \[M, 2\], got \(9, 2\) and \(9, 3\)"):
+        plots.plot_aggregated(np.zeros((9, 2)), np.zeros((9, 3)), ["a", "b"], np.zeros(2))
     with pytest.raises(OptionError, match="'theta' is not in the draws; they have: z"):
         plots.plot_ranks(bare, parameters=["theta"])
