@@ -9,14 +9,20 @@ if TYPE_CHECKING:
     from pyro_vae.report.gradients import print_gradients as print_gradients
     from pyro_vae.report.html import write_html as write_html
     from pyro_vae.report.terminal import print_report as print_report
+    from pyro_vae.report.vae_content import VAEContent as VAEContent
+    from pyro_vae.report.vae_html import write_vae_html as write_vae_html
+    from pyro_vae.report.vae_terminal import print_vae_report as print_vae_report
 
 _HOME = {
     "ReportContent": "content",
+    "VAEContent": "vae_content",
     "all_figures": "figures",
     "print_gradients": "gradients",
     "print_report": "terminal",
+    "print_vae_report": "vae_terminal",
     "save_figures": "figures",
     "write_html": "html",
+    "write_vae_html": "vae_html",
 }
 __all__ = sorted(_HOME)
 

@@ -62,19 +62,21 @@ def _samples(surgery: Surgery, distances: Distances) -> Finding:
         "its row."
     )
     off = int(distances.differs.sum())
+    count = len(distances.distance)
     reason += (
-        f" {off} of {len(distances.distance)} dimensions differ from the prior by themselves."
+        f" {off} of {count} dimension{'s' * (count > 1)} {'differs' if off == 1 else 'differ'} from the prior already "
+        f"{'by itself' if off == 1 else 'by themselves'}."
         if off
         else " No dimension by itself differs from the prior."
     )
-    if surgery.saturated:
-        reason += (
-            f" (No more than ln {surgery.rows} = {np.log(surgery.rows):.2f} can be told from {surgery.rows} rows.)"
-        )
     if near:
         return Finding("trusted", "the samples", reason)
+    if surgery.saturated and not off:
+        told = f"{surgery.rows} rows tell no more than ln {surgery.rows} = {np.log(surgery.rows):.2f} nats"
+        reason += f" But {told} about their codes, so the first is at most that."
+        return Finding("none", "the samples", reason, "Look at more rows (rows=...).")
     advice = (
-        "Samples start from codes that the decoder has not seen, and will look worse than reconstructions. A learned "
+        "Samples start from codes that the decoder has not seen, and may look worse than reconstructions. A learned "
         "prior (pv.vae.priors: a mixture, VampPrior, a flow) takes the codes as they are."
     )
     return Finding("reweight", "the samples", reason, advice)
