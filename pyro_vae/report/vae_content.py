@@ -50,9 +50,13 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Evidence:
-    """In nats per row, each with its standard error: the ELBO, the importance-weighted bound of K draws (its error
-    over the rows, ``population_error``, beside that of the draws), and from ``gap_rows`` rows how much the ELBO rises
-    where q(z) is optimised for each row, None where that was not measured."""
+    """In nats per row, each with its standard error: the ELBO; the importance-weighted bound of K draws, with its error
+    by the draws and, ``population_error``, over the rows; and from ``gap_rows`` rows how much the ELBO rises where q(z)
+    is optimised for each row, None where that was not measured.
+
+    ``short`` is how far the importance-weighted bound lies below that optimised ELBO on the same rows. Above 0, K is
+    too small: both are bounds on the evidence.
+    """
 
     elbo: float
     elbo_error: float
@@ -64,6 +68,7 @@ class Evidence:
     gap_error: float = float("nan")
     gap_rows: int = 0
     gap_missing: str = ""
+    short: float = float("nan")
 
     @property
     def inference_gap(self) -> float:

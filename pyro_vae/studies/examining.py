@@ -236,7 +236,7 @@ class _Examining:
         with self._timed("the evidence"):
             _log.info("weighing draws for the evidence")
             bound = self.vae.log_evidence(self.x, K=options["num_particles"])
-        gap, error, count, why = None, math.nan, min(options["gap_rows"], len(self.x)), ""
+        gap, error, short, count, why = None, math.nan, math.nan, min(options["gap_rows"], len(self.x)), ""
         if type(self.vae).encode is not VAE.encode:
             why = "its encoder has a form of its own"
         elif not count:
@@ -248,9 +248,10 @@ class _Examining:
                 now, best = self.vae._encoded(few).detach(), optimised(self.vae, few)
                 ends = [row_bounds(self.vae, each, few, draws=_GAP_DRAWS, seed=self.seed + 1) for each in (now, best)]
                 gap, error = _mean((ends[1] - ends[0]).numpy())
+                short = (ends[1] - bound.rows[:count].cpu()).mean().item()
         return Evidence(
             *_mean(found.elbo), bound.value, bound.standard_error, bound.population_error, bound.K, gap, error,
-            count if gap is not None else 0, why,
+            count if gap is not None else 0, why, short,
         )  # fmt: skip
 
     def _checks(self, count: int) -> tuple[tuple[RowCheck, ...], str]:

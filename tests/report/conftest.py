@@ -6,7 +6,8 @@ import pytest
 
 from pyro_vae.report import ReportContent
 from pyro_vae.report.html import render
-from tests.report import contents
+from pyro_vae.report.vae_content import VAEContent
+from tests.report import contents, vae_contents
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,15 @@ def estimators() -> ReportContent:
 def many() -> ReportContent:
     """Sixty parameters with long names, three guides, the first of them right."""
     return contents.many()
+
+
+@pytest.fixture(scope="session")
+def autoencoder() -> VAEContent:
+    """A VAE of images, two of whose rows were judged on NUTS."""
+    return vae_contents.images()
+
+
+@pytest.fixture(scope="session")
+def collapsed() -> VAEContent:
+    """A VAE of sentences whose code is lost."""
+    return vae_contents.sentences()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyro_vae.report import ReportContent, write_html
+from pyro_vae.report import ReportContent, VAEContent, write_html, write_vae_html
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = [
@@ -45,11 +45,23 @@ onmessage = (event) => document.body.setAttribute("data-found", event.data);
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")
 @pytest.mark.parametrize(
     ("name", "width"),
-    [("schools", 1280), ("schools", 390), ("many", 1280), ("many", 390), ("estimators", 1280), ("estimators", 390)],
+    [
+        ("schools", 1280),
+        ("schools", 390),
+        ("many", 1280),
+        ("many", 390),
+        ("estimators", 1280),
+        ("estimators", 390),
+        ("autoencoder", 1280),
+        ("autoencoder", 390),
+        ("collapsed", 1280),
+        ("collapsed", 390),
+    ],
 )
 def test_nothing_runs_out_of_the_page(name: str, width: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    content: ReportContent = request.getfixturevalue(name)
-    page = write_html(content, tmp_path / "report.html")
+    content: ReportContent | VAEContent = request.getfixturevalue(name)
+    write = write_vae_html if isinstance(content, VAEContent) else write_html
+    page = write(content, tmp_path / "report.html")
     assert page.stat().st_size < 3_000_000
     page.write_text(page.read_text(encoding="utf-8").replace("</body>", MEASURE), encoding="utf-8")
     frame = tmp_path / "frame.html"
