@@ -56,8 +56,9 @@ def posterior_collapse(table: pd.DataFrame, worth: float, worth_error: float) ->
     >>> print(posterior_collapse(table, worth=3.0, worth_error=0.1).reason)
     1 of 2 latents is not used (z[1]): it has 0.1 % of the KL.
     """
-    unused = [str(name) for name in table.index[table["collapsed"]]]
-    total, share = float(table["kl"].sum()), float(table["share"][table["collapsed"]].sum())
+    collapsed = table["collapsed"].to_numpy(dtype=bool)
+    unused = [str(name) for name, lost in zip(table.index, collapsed, strict=True) if lost]
+    total, share = float(table["kl"].to_numpy().sum()), float(table["share"].to_numpy()[collapsed].sum())
     if len(unused) == len(table) or total < LEAST_INFORMATION:
         reason = (
             f"Posterior collapse: the latents carry {total:.3f} nats per row in all, and q(z | x) is the prior for "

@@ -30,14 +30,14 @@ def plane_of(means: ArrayLike, names: Sequence[str], kl: ArrayLike | None = None
     ('z[0]', 'z[2]')
     """
     points = np.asarray(means, dtype=np.float64)
-    D = points.shape[1]
+    D, names = points.shape[1], list(names)
     if D == 1:
         flat = np.column_stack([points[:, 0], np.zeros(len(points))])
         return Plane(flat, (names[0], ""), "There is one dimension.")
     if D == 2:
         return Plane(points, (names[0], names[1]), "The two dimensions that there are.")
     if kl is not None and len(each := np.asarray(kl, dtype=np.float64)) == D and each.sum() > 0:
-        first, second = np.sort(np.argsort(-each, kind="stable")[:2])
+        first, second = np.sort(np.argsort(-each, kind="stable")[:2]).tolist()
         share = each[[first, second]].sum() / each.sum()
         if share >= 0.6:
             how = f"Of {D} dimensions, the two with most KL: {100 * share:.0f} % of it."

@@ -42,7 +42,7 @@ def plot_latent_use(
     values = np.asarray(kl, dtype=float)
     if not len(values):
         raise OptionError("a plot of the latents' use needs at least one component")
-    order = np.argsort(-values, kind="stable")
+    order: list[int] = list(np.argsort(-values, kind="stable"))
     shown = order[:MOST]
     unused = np.asarray(list(collapsed) or [False] * len(values), dtype=bool)
     figure = style.new_figure(0.55 + 0.21 * max(len(shown), 3), width)

@@ -54,7 +54,7 @@ def plot_terms(terms: BoundTerms | None, *, width: float = style.WIDTH) -> Figur
     wide = width > 5
     figure = style.new_figure(2.7 if wide else 4.8, width)
     left, right = figure.subplots(1 if wide else 2, 2 if wide else 1)
-    order = np.argsort(-np.asarray(terms.kl)[-1], kind="stable")
+    order: list[int] = list(np.argsort(-np.asarray(terms.kl)[-1], kind="stable"))
     looks = style.sources([terms.names[index] for index in order[:_NAMED]])
     for index in order[_NAMED:][::-1]:
         _line(left, terms.steps, terms.kl[:, index], style.BASELINE_LINE, "-", 0.9)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pyro_vae.errors import OptionError, OutputError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pyro_vae.report.content import ReportContent
+    from pyro_vae.report.vae_content import VAEContent
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,12 @@ CAPTIONS = (
 )
 
 
-class HasFigures(Protocol):
-    """A content of which figures were drawn."""
-
-    @property
-    def drawn(self) -> Drawn: ...
-
-
 def all_figures(content: ReportContent) -> dict[str, Figure]:
     """Every figure that can be drawn from the content, by name, in the order of the report. Drawn once per content."""
     return dict(content.drawn.figures)
 
 
-def save_figures(content: HasFigures, folder: str | Path) -> list[Path]:
+def save_figures(content: ReportContent | VAEContent, folder: str | Path) -> list[Path]:
     """Write every figure as ``folder/NAME.png``; returns the paths.
 
     Raises: ``OutputError`` naming the path that cannot be written.

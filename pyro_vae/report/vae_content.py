@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pyro_vae.diagnostics import ActiveUnits, Collapse, Distances, Plane, RowCheck, Surgery
+    from pyro_vae.diagnostics.verdict import Level
     from pyro_vae.report.figures import Drawn
 
 
@@ -21,7 +22,7 @@ class Finding:
     """One judgement: ``level`` as the badges have it ("trusted", "reweight", "untrusted", "none"), what it is about,
     what was found and what to do, in words."""
 
-    level: Literal["trusted", "reweight", "untrusted", "none"]
+    level: Level
     about: str
     reason: str
     advice: str = ""

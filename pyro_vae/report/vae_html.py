@@ -48,7 +48,7 @@ def render_vae(content: VAEContent) -> str:
 def numbers(content: VAEContent) -> list[tuple[str, str, str]]:
     """What there is to say in one number each: its name, the number with its error, and what it means."""
     found, surgery, units = content.evidence, content.surgery, content.units
-    kl = float(content.table["kl"].sum())
+    kl = float(content.table["kl"].to_numpy().sum())
     rows = [
         ("ELBO", with_error(found.elbo, found.elbo_error), "reconstruction less KL; the error is over the rows"),
         ("reconstruction", with_error(*content.explained), "E_q[log p(x | z)]"),
@@ -86,7 +86,7 @@ def _latents(content: VAEContent) -> list[dict[str, Any]]:
     """A row per component of the KL, with the numbers of the unit of that name."""
     places = {name: index for index, name in enumerate(content.unit_names)}
     found = []
-    for name, row in content.table.iterrows():
+    for name, row in content.table.to_dict("index").items():
         place = places.get(str(name))
         unit = None if place is None else content.units.variance[place]
         off = None if place is None else content.distances.distance[place]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pyro_vae.diagnostics import Collapse, Distances, RowCheck, Surgery
+from pyro_vae.diagnostics.verdict import Level
 from pyro_vae.report.vae_content import Evidence, Finding
 from pyro_vae.report.words import decimal
 
@@ -43,13 +44,12 @@ def _encoder(evidence: Evidence, checks: Sequence[RowCheck], why: str) -> Findin
         advice = f"A larger encoder, or training it longer, closes the amortisation gap; {rest}."
     if not checks:
         return Finding("none", "the encoder", " ".join([*parts, f"No row was judged on NUTS: {why}."]), advice)
-    counts = {
-        level: sum(check.level == level for check in checks) for level in ("trusted", "reweight", "untrusted", "none")
-    }
+    levels: tuple[Level, ...] = ("untrusted", "reweight", "trusted", "none")
+    counts = {level: sum(check.level == level for check in checks) for level in levels}
     said = {"trusted": "trusted", "reweight": "to be reweighted", "untrusted": "untrusted", "none": "without a verdict"}
     listed = ", ".join(f"{count} {said[level]}" for level, count in counts.items() if count)
     parts.append(f"Judged on NUTS, q(z | x) of {len(checks)} single row{'s' * (len(checks) > 1)} is: {listed}.")
-    level = next(level for level in ("untrusted", "reweight", "trusted", "none") if counts[level])
+    level: Level = next(level for level in levels if counts[level])
     return Finding(level, "the encoder", " ".join(parts), advice)
 
 

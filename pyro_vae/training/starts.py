@@ -115,7 +115,7 @@ class Starts:
                 note = "searching" if now.settle_from is None else "settling"
                 bar.show(now.rows, now.end(self.plan), note)
                 self._check(now, index, watch)
-                log.write(now.rows, *(() if watch is None else (watch.rows, watch.names)))
+                log.write(now.rows, [] if watch is None else watch.rows, () if watch is None else watch.names)
                 self._checkpoint(now, index, watch)
 
             try:

@@ -194,7 +194,7 @@ def checked(objective: Objective, validation: Validation, team: Team | None = No
     if not parts:
         raise DataError("validation: the data have no rows. Give a DataLoader or tensor with some.")
     names, count = parts[0][0], sum(part[2] for part in parts)
-    bound, *terms = (sum(part[1] for part in parts) / count).tolist()
+    bound, *terms = (np.sum([part[1] for part in parts], axis=0) / count).tolist()
     return Check(bound, names, tuple(terms))
 
 
