@@ -54,15 +54,15 @@ if TYPE_CHECKING:
     from pyro_vae.studies import Calibration as Calibration
     from pyro_vae.studies import Check as Check
     from pyro_vae.studies import Comparison as Comparison
-    from pyro_vae.studies import GradientStudy as GradientStudy
     from pyro_vae.studies import Examination as Examination
+    from pyro_vae.studies import GradientStudy as GradientStudy
     from pyro_vae.studies import Run as Run
     from pyro_vae.studies import calibrate as calibrate
     from pyro_vae.studies import check as check
     from pyro_vae.studies import compare as compare
+    from pyro_vae.studies import examine as examine
     from pyro_vae.studies import gradients as gradients
     from pyro_vae.studies import log_evidence as log_evidence
-    from pyro_vae.studies import examine as examine
     from pyro_vae.studies import open_run as open_run
     from pyro_vae.studies import resume_run as resume_run
     from pyro_vae.studies import train_run as train_run
@@ -78,9 +78,9 @@ _HOME = {
     "ARM": "estimators",
     "AnalyticKL": "estimators",
     "CUBO": "estimators",
+    "Calibration": "studies",
     "Check": "studies",
     "ClosedFormEntropy": "estimators",
-    "Calibration": "studies",
     "Comparison": "studies",
     "CyclicalAnnealing": "estimators",
     "DReG": "estimators",
@@ -93,8 +93,8 @@ _HOME = {
     "Fit": "training",
     "GradientStudy": "studies",
     "IWAE": "estimators",
-    "MeasureValued": "estimators",
     "LinearAnnealing": "estimators",
+    "MeasureValued": "estimators",
     "ModelError": "errors",
     "MovingAverage": "estimators",
     "Network": "estimators",
@@ -121,8 +121,8 @@ _HOME = {
     "check": "studies",
     "compare": "studies",
     "draw": "particles",
-    "expectations": "diagnostics",
     "examine": "studies",
+    "expectations": "diagnostics",
     "fit": "training",
     "gradients": "studies",
     "load_data": "datasets",
@@ -130,9 +130,9 @@ _HOME = {
     "load_program": "catalogue",
     "log_evidence": "studies",
     "nuts": "mcmc",
-    "reweight": "diagnostics",
     "open_run": "studies",
     "resume_run": "studies",
+    "reweight": "diagnostics",
     "sample_posterior": "posterior",
     "train_run": "studies",
 }

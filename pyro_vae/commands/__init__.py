@@ -5,5 +5,17 @@ A command's module has ``HELP`` (what it does, in a line), maybe ``MORE`` (a sen
 """
 
 # In the order of --help.
-COMMANDS = ("compare", "check", "fit", "sample", "reconstruct", "report", "nuts", "gradients", "calibrate", "list", "new")
+COMMANDS = (
+    "compare",
+    "check",
+    "fit",
+    "sample",
+    "reconstruct",
+    "report",
+    "nuts",
+    "gradients",
+    "calibrate",
+    "list",
+    "new",
+)
 FOUND, WRONG, INTERRUPTED = 1, 2, 130  # exit codes: what was asked for is so; an error that a person can mend; Ctrl-C

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.bounds import chi_squared as chi_squared
     from pyro_vae.diagnostics.bounds import error_bounds as error_bounds
     from pyro_vae.diagnostics.bounds import moment_bounds as moment_bounds
+    from pyro_vae.diagnostics.bridge import bridge_log_evidence as bridge_log_evidence
     from pyro_vae.diagnostics.by_weights import weights_baseline as weights_baseline
     from pyro_vae.diagnostics.calibration import CalibrationVerdict as CalibrationVerdict
     from pyro_vae.diagnostics.calibration import calibration_table as calibration_table
     from pyro_vae.diagnostics.calibration import judge_calibration as judge_calibration
-    from pyro_vae.diagnostics.bridge import bridge_log_evidence as bridge_log_evidence
     from pyro_vae.diagnostics.collapse import Collapse as Collapse
     from pyro_vae.diagnostics.collapse import posterior_collapse as posterior_collapse
     from pyro_vae.diagnostics.collapse import worth_of_code as worth_of_code
@@ -41,18 +41,18 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.importance import pareto_khat as pareto_khat
     from pyro_vae.diagnostics.judgement import Judgement as Judgement
     from pyro_vae.diagnostics.judgement import judge as judge
-    from pyro_vae.diagnostics.ranks import Rank as Rank
-    from pyro_vae.diagnostics.ranks import rank_among as rank_among
-    from pyro_vae.diagnostics.suggestions import Suggestion as Suggestion
-    from pyro_vae.diagnostics.symmetry import symmetry_test as symmetry_test
-    from pyro_vae.diagnostics.uniformity import uniformity_bands as uniformity_bands
-    from pyro_vae.diagnostics.uniformity import uniformity_test as uniformity_test
     from pyro_vae.diagnostics.latents import ActiveUnits as ActiveUnits
     from pyro_vae.diagnostics.latents import active_units as active_units
     from pyro_vae.diagnostics.latents import latent_table as latent_table
     from pyro_vae.diagnostics.plane import Plane as Plane
     from pyro_vae.diagnostics.plane import plane_of as plane_of
+    from pyro_vae.diagnostics.ranks import Rank as Rank
+    from pyro_vae.diagnostics.ranks import rank_among as rank_among
     from pyro_vae.diagnostics.row_check import RowCheck as RowCheck
+    from pyro_vae.diagnostics.suggestions import Suggestion as Suggestion
+    from pyro_vae.diagnostics.symmetry import symmetry_test as symmetry_test
+    from pyro_vae.diagnostics.uniformity import uniformity_bands as uniformity_bands
+    from pyro_vae.diagnostics.uniformity import uniformity_test as uniformity_test
     from pyro_vae.diagnostics.verdict import Verdict as Verdict
     from pyro_vae.diagnostics.verdict import decide as decide
 

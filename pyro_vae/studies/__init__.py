@@ -1,5 +1,4 @@
-"""What a person asks in one call, put together from the layers below: ``compare``, ``check``, ``gradients``, ..."""
-"""What a person asks in one call, put together from the layers below: ``compare``, ``train_run``, ``examine``."""
+"""What a person asks in one call, put together from the layers below: ``compare``, ``check``, ``examine``, ..."""
 
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,9 @@ if TYPE_CHECKING:
     from pyro_vae.studies.comparing import compare as compare
     from pyro_vae.studies.comparison import Comparison as Comparison
     from pyro_vae.studies.evidence import log_evidence as log_evidence
-    from pyro_vae.studies.gradient_study import GradientStudy as GradientStudy
     from pyro_vae.studies.examination import Examination as Examination
     from pyro_vae.studies.examining import examine as examine
+    from pyro_vae.studies.gradient_study import GradientStudy as GradientStudy
     from pyro_vae.studies.interruption import ComparisonInterrupted as ComparisonInterrupted
     from pyro_vae.studies.measuring import gradients as gradients
     from pyro_vae.studies.run_training import resume_run as resume_run
@@ -27,20 +26,18 @@ _HOME = {
     "Calibration": "calibration.result",
     "CalibrationInterrupted": "calibration.interruption",
     "Check": "checking",
-    "Finding": "checking",
-    "check": "checking",
     "Comparison": "comparison",
     "ComparisonInterrupted": "interruption",
-    "GradientStudy": "gradient_study",
-    "calibrate": "calibration.calibrating",
-    "compare": "comparing",
-    "gradients": "measuring",
-    "log_evidence": "evidence",
-    "Run": "runs",
     "Examination": "examination",
+    "Finding": "checking",
+    "GradientStudy": "gradient_study",
     "Run": "runs",
+    "calibrate": "calibration.calibrating",
+    "check": "checking",
     "compare": "comparing",
     "examine": "examining",
+    "gradients": "measuring",
+    "log_evidence": "evidence",
     "open_run": "runs",
     "resume_run": "run_training",
     "train_run": "run_training",

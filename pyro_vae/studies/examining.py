@@ -33,10 +33,10 @@ from pyro_vae.report.vae_content import Evidence, VAEContent
 from pyro_vae.studies.examination import Examination
 from pyro_vae.studies.findings import findings
 from pyro_vae.studies.inputs import rows_of
-from pyro_vae.studies.vae_numbers import Numbers, measure
 from pyro_vae.studies.picturing import pictures
 from pyro_vae.studies.record import versions
 from pyro_vae.studies.row_posteriors import check_row
+from pyro_vae.studies.vae_numbers import Numbers, measure
 from pyro_vae.training.randomness import own_randomness
 from pyro_vae.vae.latents import Flow, FullGaussian, Gaussian
 from pyro_vae.vae.likelihoods import Words
