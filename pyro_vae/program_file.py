@@ -92,6 +92,7 @@ def program_of_posterior(path: Path, posterior: Posterior, name: str) -> Program
         module = import_file(path)
         program = _program(module, path, "model", None, told=(posterior.data,))
     complete = getattr(module, "from_reference", lambda draws, data: draws)
+    draws = posterior.draws
     return replace(
         program,
         name=name,
@@ -100,7 +101,7 @@ def program_of_posterior(path: Path, posterior: Posterior, name: str) -> Program
             "parameters": _labelled(posterior.summary, program),
             "parameters_source": f"the summary of the reference draws of posteriordb: {posterior.source}",
         },
-        reference_draws=None if posterior.draws is None else lambda: complete(posterior.draws(), posterior.data),
+        reference_draws=None if draws is None else lambda: complete(draws(), posterior.data),
     )
 
 
