@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import biject_to
 
-from pyro_vae.diagnostics import RowCheck, bridge_log_evidence
+from pyro_vae.diagnostics import RowCheck, bridge_sampling
 from pyro_vae.studies.comparing import compare
 from pyro_vae.vae.program import VAE
 
@@ -29,9 +28,7 @@ def check_row(vae: VAE, x: Tensor, row: int, *, seed: int, **options: Any) -> Ro
     comparison = compare(
         model, {"x": x}, guides={GUIDE: guide}, refit=False, seed=seed, guide_draws=_WEIGHTS, **options
     )
-    health = comparison.health
-    ess = math.nan if health is None else min(health.min_ess_bulk, health.min_ess_tail)
-    evidence, error = _bridge(vae, x, np.asarray(comparison.baseline["posterior"]["z"]), ess)
+    evidence, error = _bridge(vae, x, np.asarray(comparison.baseline["posterior"]["z"]))
     bound = vae.log_evidence(x.unsqueeze(0), K=_WEIGHTS)
     return RowCheck(
         row=row,
@@ -59,7 +56,7 @@ def _pair(vae: VAE) -> tuple[Callable, Callable]:
 
 
 @torch.no_grad()
-def _bridge(vae: VAE, x: Tensor, draws: np.ndarray, ess: float) -> tuple[float, float]:
+def _bridge(vae: VAE, x: Tensor, draws: np.ndarray) -> tuple[float, float]:
     """log p(x) from the draws ``[chains, draws, *event]``: a normal fitted to each chain's first half meets the second.
 
     On the unconstrained scale of z, where a normal has the posterior's support.
@@ -86,5 +83,8 @@ def _bridge(vae: VAE, x: Tensor, draws: np.ndarray, ess: float) -> tuple[float, 
         return torch.cat(found)
 
     ours, theirs = free.inv(second).flatten(1).double(), proposal.sample((len(second),))
-    numbers = (log_p(ours), proposal.log_prob(ours), log_p(theirs), proposal.log_prob(theirs))
-    return bridge_log_evidence(*(part.numpy() for part in numbers), ess=None if math.isnan(ess) else ess / 2)
+    found = bridge_sampling(
+        (log_p(ours) - proposal.log_prob(ours)).reshape(len(draws), -1).numpy(),
+        (log_p(theirs) - proposal.log_prob(theirs)).numpy(),
+    )
+    return found.value, found.se

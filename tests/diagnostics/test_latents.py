@@ -1,4 +1,4 @@
-"""What latents are used for: KLs, active units, collapse in words; the aggregated posterior; the evidence."""
+"""What latents are used for: KLs, active units, collapse in words, the aggregated posterior."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from scipy import stats
 
 from pyro_vae.diagnostics import (
     active_units,
-    bridge_log_evidence,
     code_distances,
     elbo_surgery,
     latent_table,
@@ -120,33 +119,6 @@ def test_distances_are_those_of_scipy_and_know_what_chance_does() -> None:
     assert found.differs.tolist() == [False, True, True]
     # Two samples of the prior are 40 times drawn: the mean distance of 400 from 3600 normals is about .07.
     assert found.chance == pytest.approx([0.07] * 3, abs=0.03)
-
-
-@pytest.mark.parametrize("shift", [0.0, 1.0])
-def test_bridge_sampling_finds_the_evidence_within_its_error(shift: float) -> None:
-    """Twenty repetitions in two dimensions: z-scores with a mean square near 1 (chi-square, 20: .3 to 2.3)."""
-    scores = []
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        z, y = rng.normal(size=(2000, 2)), 1.3 * rng.normal(size=(2000, 2)) + shift
-
-        def log_p(v):
-            return stats.norm.logpdf(v).sum(1) - 7.0
-
-        def log_g(v):
-            return stats.norm(shift, 1.3).logpdf(v).sum(1)
-
-        value, error = bridge_log_evidence(log_p(z), log_g(z), log_p(y), log_g(y))
-        scores.append((value + 7.0) / error)
-    assert 0.3 < np.mean(np.square(scores)) < 2.3
-
-
-def test_correlated_draws_make_the_error_larger() -> None:
-    rng = np.random.default_rng(0)
-    z, y = rng.normal(size=1000), 1.5 * rng.normal(size=1000)
-    log_p, log_g = stats.norm.logpdf, stats.norm(0, 1.5).logpdf
-    errors = [bridge_log_evidence(log_p(z), log_g(z), log_p(y), log_g(y), ess)[1] for ess in (None, 100)]
-    assert errors[1] > 1.1 * errors[0]
 
 
 def test_the_plane_is_the_two_dimensions_with_most_kl_or_the_principal_components() -> None:
