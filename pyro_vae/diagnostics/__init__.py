@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.bounds import chi_squared as chi_squared
     from pyro_vae.diagnostics.bounds import error_bounds as error_bounds
     from pyro_vae.diagnostics.bounds import moment_bounds as moment_bounds
-    from pyro_vae.diagnostics.bridge import bridge_log_evidence as bridge_log_evidence
     from pyro_vae.diagnostics.by_weights import weights_baseline as weights_baseline
     from pyro_vae.diagnostics.calibration import CalibrationVerdict as CalibrationVerdict
     from pyro_vae.diagnostics.calibration import calibration_table as calibration_table
@@ -76,7 +75,6 @@ _HOME = {
     "Surgery": "aggregated",
     "Verdict": "verdict",
     "active_units": "latents",
-    "bridge_log_evidence": "bridge",
     "bridge_sampling": "evidence",
     "calibration_table": "calibration",
     "check_baseline": "baseline",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def approximate(
         return None
 
 
-def _laplace(density: Callable, starts: Sequence[np.ndarray]) -> Gaussian | None:
+def _laplace(density: Callable, starts: np.ndarray) -> Gaussian | None:
     for start in starts:
         path = climb(density, start)
         mode = laplace(density, path[-1][0], np.eye(len(start))) if path else None

@@ -92,12 +92,12 @@ def autoguide(
     if not callable(model):
         raise ModelError(f"autoguide {name!r}: expected a model that can be called, got {type(model).__name__}.")
     arguments: dict[str, Any] = dict(options)
-    how, init = _how(family, "prior" if init is None and init_scale is not None else init)
+    how, start = _how(family, "prior" if init is None and init_scale is not None else init)
     if family in _FIXED_START:
-        if init is not None:
+        if start is not None:
             raise OptionError(f"init: {family} has no start to give. Leave init out, or use another guide.")
     else:
-        arguments["init_loc_fn"] = init_from(init)
+        arguments["init_loc_fn"] = init_from(start)
     if family not in _NO_SCALE:
         arguments["init_scale"] = 0.1 if init_scale is None else float(init_scale)
     try:

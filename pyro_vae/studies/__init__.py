@@ -1,5 +1,4 @@
 """What a person asks in one call, put together from the layers below: ``compare``, ``check``, ``examine``, ..."""
-"""What a person asks in one call, put together from the layers below: ``compare``, ``check``, ``gradients``, ..."""
 
 from typing import TYPE_CHECKING
 

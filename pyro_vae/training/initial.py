@@ -24,7 +24,7 @@ def set_initial(
     guide: Callable,
     params: Mapping[str, Tensor],
     known: Mapping[str, Constraint],
-    init: Mapping[str, Any] | Callable | None,
+    init: Mapping[str, Any] | Callable | str | None,
 ) -> None:
     """Put ``{parameter: value}`` into a hand-written guide's parameters, in their constrained parametrisation.
 
