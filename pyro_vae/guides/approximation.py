@@ -15,7 +15,8 @@ from pyro_vae.guides.polishing import polish
 from pyro_vae.particles.state import unobserved
 from pyro_vae.potential import Potential
 
-LARGEST = 500  # unconstrained numbers of a posterior that is approximated; a covariance has their square
+LARGEST = 200  # unconstrained numbers of a posterior that is approximated; a covariance has their square
+POLISHED = 100  # numbers, at most, and only where many points are evaluated in one run: six draws for each, many times
 PATHS = 2
 
 
@@ -41,7 +42,9 @@ def approximate(
             if how == "laplace":
                 return _laplace(potential.values_and_grads, starts)
             best = pathfinder(potential.values_and_grads, list(starts), seed=seed)
-            return polish(potential.values_and_grads, best, seed=seed) if best and how == "auto" else best
+            if best is None or how != "auto" or potential.size > POLISHED or not potential.at_once:
+                return best
+            return polish(potential.values_and_grads, best, seed=seed)
     except ModelError:
         return None
 

@@ -57,7 +57,7 @@ def autoguide(
     ``auto_diagonal_normal`` are mean-field, ``auto_multivariate_normal`` full-rank, ``auto_neural_spline`` and
     ``auto_iaf`` flows. These five start from a Gaussian approximation of the posterior, and are optimised in
     coordinates in which that is a standard normal: Pathfinder's best along two paths, moved to where its ELBO is
-    highest. There is none for a subsampled plate or more than 500 unconstrained numbers. Then, and all other guides,
+    highest. There is none for a subsampled plate or more than 200 unconstrained numbers. Then, and all other guides,
     start at the prior's median with standard deviations 0.1 on the unconstrained scale (narrow, so that the first
     gradients are those of the log joint near the start). Discrete sites that the model sums out
     (``infer={"enumerate": "parallel"}``) are hidden from it.

@@ -105,7 +105,7 @@ class Potential:
         it does not. Where linear algebra breaks down at one of many points, each is run by itself.
         """
         points = np.asarray(points, dtype=np.float64)
-        if len(points) > 1 and self._many.vectorize and not self.discrete:
+        if len(points) > 1 and self.at_once:
             try:
                 return self._at_once(points)
             except (torch.linalg.LinAlgError, ModelError):
@@ -113,6 +113,11 @@ class Potential:
         evaluate = as_numpy(self._pair)
         values, gradients = zip(*(evaluate(point) for point in points), strict=True)
         return np.array(values), np.stack(gradients)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether many points are evaluated in one run of the model."""
+        return self._many.vectorize and not self.discrete
 
     def _at_once(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with self._evaluating(), torch.enable_grad():

@@ -38,7 +38,7 @@ def test_no_noise_is_a_triangle_at_the_edge() -> None:
 
 def test_rows_are_grouped_by_objective_and_what_is_biased_is_marked() -> None:
     said = [text for text, _ in texts(plot_gradients(GRADIENTS))]
-    assert {"ELBO", "IWAE (K=16)", "alone in their objective", "at the start", "at the fit", "cubo*"} <= set(said)
+    assert {"ELBO", "IWAE (K=16)", "CUBO 2 (K=16)", "at the start", "at the fit", "cubo*"} <= set(said)
     assert any(text.startswith("of my own") and text.endswith("(biased)") for text in said)
     assert any("biased by design" in text and "one objective" in text for text in said)
     one = [gradient_noise("a", "fit", "ELBO", 1.0, "no"), gradient_noise("b", "fit", "ELBO", 2.0, "no")]

@@ -14,6 +14,7 @@ from pyro_vae.training.evaluation import Bound, keep_better
 from pyro_vae.training.loop import Run, RunPlan, verdict
 from pyro_vae.training.objective import Objective
 from pyro_vae.training.parameters import copy_of
+from pyro_vae.training.rows import Rows
 from pyro_vae.training.schedules import SCHEDULES
 from pyro_vae.training.step import StepState
 from pyro_vae.training.stopping import Flat
@@ -35,7 +36,7 @@ def test_a_fit_comes_down_to_the_log_evidence_and_says_upper():
 def test_a_falling_upper_bound_is_not_flat():
     falling = np.linspace(1.0, 0.0, 2000) + np.random.default_rng(0).normal(size=2000) * 0.1
     assert Flat()(falling)  # what the rule says of a lower bound that falls: nothing to gain
-    run = Run(StepState({}, None), None, [(value, 0.0, 0.0, 0.0) for value in falling])
+    run = Run(StepState({}, None), None, Rows([[value, 0.0, 0.0, 0.0, 0.0] for value in falling]))
     for upper, expected in ((True, False), (False, True)):
         plan = RunPlan(2000, SCHEDULES["constant"], Flat(), upper_bound=upper)
         assert verdict(run, plan)[0] is expected

@@ -17,7 +17,7 @@ KNOWN = {"guide: then continuous": ["unconstrained"]}
 
 
 # What takes more than a few seconds on a busy machine: large nets, or much data.
-SLOW = ("linear_vae", "sentence_vae", "sentiment_vae", "stick_breaking_vae", "topic_model")
+SLOW = ("linear_vae", "per_datapoint", "sentence_vae", "sentiment_vae", "stick_breaking_vae", "topic_model")
 
 
 @pytest.mark.parametrize(
