@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pyro_vae.diagnostics.evidence import bridge_sampling as bridge_sampling
     from pyro_vae.diagnostics.evidence import evidence_from_weights as evidence_from_weights
     from pyro_vae.diagnostics.evidence import iwae_bound as iwae_bound
-    from pyro_vae.diagnostics.findings import Finding as Finding
+    from pyro_vae.diagnostics.findings import Symptom as Symptom
     from pyro_vae.diagnostics.gradient_advice import recommendation as recommendation
     from pyro_vae.diagnostics.gradient_noise import EstimatorNoise as EstimatorNoise
     from pyro_vae.diagnostics.importance import ImportanceWeights as ImportanceWeights
@@ -63,7 +63,6 @@ _HOME = {
     "ErrorBounds": "bounds",
     "EstimatorNoise": "gradient_noise",
     "Evidence": "evidence",
-    "Finding": "findings",
     "FitConvergence": "convergence",
     "ImportanceWeights": "importance",
     "Judgement": "judgement",
@@ -73,6 +72,7 @@ _HOME = {
     "RowCheck": "row_check",
     "Suggestion": "suggestions",
     "Surgery": "aggregated",
+    "Symptom": "findings",
     "Verdict": "verdict",
     "active_units": "latents",
     "bridge_sampling": "evidence",

@@ -29,7 +29,7 @@ _TAILS: tuple[tuple[Kind, str, float], ...] = (("lower tail", "delta_q5", -1.645
 
 
 @dataclass(frozen=True)
-class Finding:
+class Symptom:
     """One thing that the guide gets wrong, as a number of the baseline's draws and the same of the guide's.
 
     ===============  ==============================================================================================
@@ -50,9 +50,9 @@ class Finding:
     def sentence(self) -> str:
         """What is wrong, in words.
 
-        >>> Finding("correlation", ("a", "b"), 0.87, 0.01).sentence()
+        >>> Symptom("correlation", ("a", "b"), 0.87, 0.01).sentence()
         'a and b have a correlation of 0.87, and of 0.01 in the guide'
-        >>> Finding("widening", ("x", "v"), 12.3, 1.02).sentence()
+        >>> Symptom("widening", ("x", "v"), 12.3, 1.02).sentence()
         'x is 12.3 times as wide at high v as at low v, and 1.0 times in the guide'
         """
         name, there = self.parameters[0], "in the guide"
@@ -77,7 +77,7 @@ def _zero(value: float) -> str:
     return f"{value:.2f}".replace("-0.00", "0.00")
 
 
-def find(posterior: xr.DataTree, baseline: xr.DataTree, table: pd.DataFrame) -> tuple[Finding, ...]:
+def find(posterior: xr.DataTree, baseline: xr.DataTree, table: pd.DataFrame) -> tuple[Symptom, ...]:
     """At most one finding of each kind, the largest: which pair, which tail, and by how much.
 
     ``table`` is that of :func:`parameter_table`. Pairs are those of the 40 worst parameters. Nothing is said of fewer
@@ -111,7 +111,7 @@ def _usable(draws: np.ndarray) -> bool:
     return bool(np.isfinite(draws).all()) and not is_constant(draws)
 
 
-def _correlation(names: list[str], x: np.ndarray, y: np.ndarray) -> list[Finding]:
+def _correlation(names: list[str], x: np.ndarray, y: np.ndarray) -> list[Symptom]:
     if len(names) < 2:
         return []
     ours, theirs = _rank_correlations(x), _rank_correlations(y)
@@ -119,14 +119,14 @@ def _correlation(names: list[str], x: np.ndarray, y: np.ndarray) -> list[Finding
     if abs(ours[i, j] - theirs[i, j]) < MIN_CORRELATION:
         return []
     i, j = min(i, j), max(i, j)
-    return [Finding("correlation", (names[i], names[j]), float(theirs[i, j]), float(ours[i, j]))]
+    return [Symptom("correlation", (names[i], names[j]), float(theirs[i, j]), float(ours[i, j]))]
 
 
 def _rank_correlations(x: np.ndarray) -> np.ndarray:
     return np.atleast_2d(np.corrcoef(np.argsort(np.argsort(x, axis=1), axis=1)))
 
 
-def _widening(names: list[str], x: np.ndarray, y: np.ndarray) -> list[Finding]:
+def _widening(names: list[str], x: np.ndarray, y: np.ndarray) -> list[Symptom]:
     if len(names) < 2:
         return []
     ours, theirs = _log_widening(x), _log_widening(y)
@@ -134,7 +134,7 @@ def _widening(names: list[str], x: np.ndarray, y: np.ndarray) -> list[Finding]:
     i, j = np.unravel_index(np.argmax(lost), lost.shape)
     if lost[i, j] < np.log(MIN_WIDENING):
         return []
-    return [Finding("widening", (names[i], names[j]), float(np.exp(theirs[i, j])), float(np.exp(ours[i, j])))]
+    return [Symptom("widening", (names[i], names[j]), float(np.exp(theirs[i, j])), float(np.exp(ours[i, j])))]
 
 
 def _log_widening(x: np.ndarray) -> np.ndarray:
@@ -149,12 +149,12 @@ def _log_widening(x: np.ndarray) -> np.ndarray:
     return np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _skewness(names: list[str], ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> list[Finding]:
+def _skewness(names: list[str], ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> list[Symptom]:
     found = {name: (_skew(theirs[name]), _skew(ours[name])) for name in names}
     worst = max(found, key=lambda name: abs(found[name][0] - found[name][1]))
     if abs(found[worst][0] - found[worst][1]) < MIN_SKEW:
         return []
-    return [Finding("skewness", (worst,), *found[worst])]
+    return [Symptom("skewness", (worst,), *found[worst])]
 
 
 def _skew(draws: np.ndarray) -> float:
@@ -162,11 +162,11 @@ def _skew(draws: np.ndarray) -> float:
     return float((high + low - 2 * middle) / (high - low)) if high > low else 0.0
 
 
-def _tails(names: list[str], table: pd.DataFrame) -> list[Finding]:
+def _tails(names: list[str], table: pd.DataFrame) -> list[Symptom]:
     found = []
     for kind, column, place in _TAILS:
         shift = table.loc[names, column]
         worst = str(shift.abs().idxmax())
         if np.isfinite(shift[worst]) and abs(shift[worst]) >= MIN_TAIL:
-            found.append(Finding(kind, (worst,), place, place + float(shift[worst])))
+            found.append(Symptom(kind, (worst,), place, place + float(shift[worst])))
     return found

@@ -16,7 +16,7 @@ from pyro_vae.diagnostics.by_weights import decide_by_weights
 from pyro_vae.diagnostics.convergence import FitConvergence, fit_convergence
 from pyro_vae.diagnostics.coverage import MissingMass, missing_mass
 from pyro_vae.diagnostics.evidence import Evidence, evidence_from_weights
-from pyro_vae.diagnostics.findings import Finding, find
+from pyro_vae.diagnostics.findings import Symptom, find
 from pyro_vae.diagnostics.importance import (
     ImportanceWeights,
     log_importance_weights,
@@ -57,7 +57,7 @@ class Judgement:
     elbo: float = float("nan")
     elbo_se: float = float("nan")
     bounds: ErrorBounds | None = None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Symptom, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     log_evidence: Evidence | None = None
 

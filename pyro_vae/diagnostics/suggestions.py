@@ -12,7 +12,7 @@ from pyro_vae.diagnostics.baseline import MAX_KHAT
 from pyro_vae.diagnostics.wording import khat
 
 if TYPE_CHECKING:
-    from pyro_vae.diagnostics.findings import Finding
+    from pyro_vae.diagnostics.findings import Symptom
     from pyro_vae.diagnostics.judgement import Judgement
 
 Kind = Literal["steps", "reweight", "modes", "parametrisation", "full-rank", "flow", "draws", "nuts"]
@@ -159,7 +159,7 @@ _RULES: tuple[Callable[[Judgement, tuple[str, ...]], Suggestion | None], ...] = 
 )
 
 
-def _found(judgement: Judgement, kind: str) -> Finding | None:
+def _found(judgement: Judgement, kind: str) -> Symptom | None:
     return next((finding for finding in judgement.findings if finding.kind == kind), None)
 
 

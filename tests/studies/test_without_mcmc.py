@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import pyro_vae as pv
+from pyro_vae.guides import autoguide
 from pyro_vae.posterior import build
 
 DATA = {"x": torch.tensor([0.3, 1.1, 0.8])}
@@ -113,15 +114,25 @@ def test_the_log_evidence_of_linear_regression_is_covered() -> None:
     assert 0.7 < np.std(errors) < 1.3
 
 
+def _from_the_prior(model):
+    """A guide that has its way before it: those by name start near the posterior."""
+    return {"full-rank": autoguide("auto_multivariate_normal", model, init="prior")}
+
+
+def _compared(name, guides, **options):
+    program = pv.load_program(name)
+    return pv.compare(program, guides=guides(program.model) if callable(guides) else guides, **options, **QUICK)
+
+
 LINE = {"trusted": 0, "reweight": 1, "none": 2, "untrusted": 3}
 FOLLOWED = [
     ("linear_regression", {"guides": ["auto_normal"]}, "full-rank", {"guides": ["auto_multivariate_normal"]}),
     ("bimodal", {"guides": ["auto_normal"]}, "modes", {"estimator": pv.CUBO(), "num_particles": 64, "steps": 2000}),
     (
         "linear_regression",
-        {"guides": ["auto_multivariate_normal"], "steps": 150, "stop": None},
+        {"guides": _from_the_prior, "steps": 150, "stop": None},
         "steps",
-        {"steps": 3000, "stop": "auto"},
+        {"guides": _from_the_prior, "steps": 3000, "stop": "auto"},
     ),
 ]
 
@@ -129,10 +140,10 @@ FOLLOWED = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("program", "before", "kind", "change"), FOLLOWED, ids=["full-rank", "modes", "steps"])
 def test_a_suggestion_that_is_followed_improves_the_verdict(program, before, kind, change) -> None:
-    first = pv.compare(program, **before, **QUICK)
+    first = _compared(program, **before)
     (judgement,) = first.judgements.values()
     assert kind in [suggestion.kind for suggestion in judgement.suggestions]
-    second = pv.compare(program, **{**before, **change}, **QUICK)
+    second = _compared(program, **{**before, **change})
     (after,) = second.verdicts.values()
     assert LINE[after.level] < LINE[judgement.verdict.level]
 
@@ -145,7 +156,8 @@ def test_the_funnel_written_non_centred_is_trusted() -> None:
     assert judgement.suggestions[0].kind == "parametrisation"
     fit = pv.fit(program.baseline_model, "auto_normal", program.data, **QUICK)
     exact = program.exact_draws(4000, 0)
-    baseline = build({"posterior": {"v": exact["v"][None], "x": exact["x"][None]}}, attrs={"exact": True})
+    # v alone: the sd of exp(v / 2) times noise is not settled by 4000 draws, exact or not
+    baseline = build({"posterior": {"v": exact["v"][None]}}, attrs={"exact": True})
     from pyro_vae.diagnostics import judge
 
     assert judge("non-centred", fit.posterior(10_000), baseline).verdict.level == "trusted"
