@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
 from pyro_vae.compiling.tape import Pool
 from pyro_vae.errors import PyroVaeError, SamplerError
 from pyro_vae.mcmc.chains import Chains, Settings, even
+from pyro_vae.mcmc.threads import one_thread
 from pyro_vae.potential import Potential
 
 # nutpie's name of a statistic -> ArviZ's.
@@ -42,7 +41,7 @@ def sample(potential: Potential, settings: Settings) -> Chains:
     """
     nutpie = _import()
     failures: list[BaseException] = []
-    with _one_thread_each():
+    with one_thread():
         cores = _cores(potential, settings.chains)
         model = _as_nutpie_model(potential, settings, cores, failures)
         begin = time.perf_counter()
@@ -143,17 +142,6 @@ def _cores(potential: Potential, chains: int) -> int:
         potential.value_and_grad(point)
         seconds.append(time.perf_counter() - begin)
     return min(chains, available) if np.median(seconds) > _WORTH_A_THREAD else 1
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Chains run beside each other, so that each gets one thread of torch's."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _chains(draws: list, stats: list, settings: Settings, seconds: float) -> Chains:

@@ -13,6 +13,21 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 
+TWELVE = (
+    "arK-arK",
+    "eight_schools-eight_schools_centered",
+    "eight_schools-eight_schools_noncentered",
+    "garch-garch11",
+    "gp_pois_regr-gp_regr",
+    "hmm_example-hmm_example",
+    "kidiq-kidscore_interaction",
+    "kidiq_with_mom_work-kidscore_mom_work",
+    "kilpisjarvi_mod-kilpisjarvi",
+    "low_dim_gauss_mix-low_dim_gauss_mix",
+    "mesquite-logmesquite_logvas",
+    "sblrc-blr",
+)
+
 
 def real_database() -> Path | None:
     """The folder that ``POSTERIORDB`` names, or one beside the project; None where there is none."""

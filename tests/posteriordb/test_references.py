@@ -10,22 +10,7 @@ from arviz_stats.base import array_stats
 
 import pyro_vae as pv
 from pyro_vae.posterior import build, scalar_parameters
-from tests.posteriordb.clones import real_database
-
-TWELVE = (
-    "arK-arK",
-    "eight_schools-eight_schools_centered",
-    "eight_schools-eight_schools_noncentered",
-    "garch-garch11",
-    "gp_pois_regr-gp_regr",
-    "hmm_example-hmm_example",
-    "kidiq-kidscore_interaction",
-    "kidiq_with_mom_work-kidscore_mom_work",
-    "kilpisjarvi_mod-kilpisjarvi",
-    "low_dim_gauss_mix-low_dim_gauss_mix",
-    "mesquite-logmesquite_logvas",
-    "sblrc-blr",
-)
+from tests.posteriordb.clones import TWELVE, real_database
 
 
 def summary(draws: np.ndarray) -> dict[str, Any]:

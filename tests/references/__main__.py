@@ -11,23 +11,10 @@ from pathlib import Path
 
 import pyro_vae as pv
 from pyro_vae.posteriordb import open_database
+from tests.posteriordb.clones import TWELVE
 from tests.references.rows import COLUMNS, rows_of
 from tests.references.table import SHORT, markdown
 
-NAMES = (
-    "arK-arK",
-    "eight_schools-eight_schools_centered",
-    "eight_schools-eight_schools_noncentered",
-    "garch-garch11",
-    "gp_pois_regr-gp_regr",
-    "hmm_example-hmm_example",
-    "kidiq-kidscore_interaction",
-    "kidiq_with_mom_work-kidscore_mom_work",
-    "kilpisjarvi_mod-kilpisjarvi",
-    "low_dim_gauss_mix-low_dim_gauss_mix",
-    "mesquite-logmesquite_logvas",
-    "sblrc-blr",
-)
 FOLDER = Path(__file__).parents[3] / "shared" / "posteriordb"
 
 
@@ -37,7 +24,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "guides.csv"
     rows = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() and not options.anew else []
-    for name in () if options.draw else options.only or NAMES:
+    for name in () if options.draw else options.only or TWELVE:
         there = {row["guide"] for row in rows if row["posterior"] == name}
         missing = [guide for guide in options.guides if guide not in there]
         if missing:
@@ -47,7 +34,7 @@ def main() -> None:
                 summary = open_database(options.posteriordb).posterior(name).summary
                 found = rows_of(program, summary, missing, nuts=not options.no_nuts, say=_say)
             rows += [{key: _written(row[key]) for key in COLUMNS} for row in found]
-        rows.sort(key=lambda row: (NAMES.index(row["posterior"]), list(SHORT).index(row["guide"])))
+        rows.sort(key=lambda row: (TWELVE.index(row["posterior"]), list(SHORT).index(row["guide"])))
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
@@ -66,7 +53,7 @@ def _options() -> argparse.Namespace:
         description="Guides against the reference draws of twelve posteriors of posteriordb, raw and reweighted.",
     )
     parser.add_argument("--posteriordb", type=Path, default=Path(os.environ.get("POSTERIORDB", FOLDER)), metavar="PATH")
-    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"some of: {', '.join(NAMES)}")
+    parser.add_argument("--only", nargs="+", choices=TWELVE, metavar="NAME", help=f"some of: {', '.join(TWELVE)}")
     parser.add_argument("--guides", nargs="+", choices=list(SHORT), default=list(SHORT), metavar="GUIDE")
     parser.add_argument("--no-nuts", action="store_true", help="no NUTS: verdicts on the reference's own draws")
     parser.add_argument("--anew", action="store_true", help="measure again what is in FOLDER")

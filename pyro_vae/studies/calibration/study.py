@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pyro
-import torch
 import xarray as xr
 
 from pyro_vae.diagnostics.calibration import LOG_LIKELIHOOD
 from pyro_vae.diagnostics.ranks import rank_among, thinned
 from pyro_vae.errors import ModelError
 from pyro_vae.mcmc import nuts
+from pyro_vae.mcmc.threads import one_thread
 from pyro_vae.posterior.convergence import chain_health
 from pyro_vae.posterior.datatree import build, scalar_parameters
 from pyro_vae.studies.calibration.simulating import Simulate, Simulated, Simulator
@@ -71,7 +71,7 @@ class Study:
         seeds = [int(seed) for seed in stream.generate_state(4)]
         record: Record = {"index": index, "ranks": {}, "truth": {}, "facts": {}, "error": None}
         try:
-            with _one_thread(), _silence():
+            with one_thread(), _silence():
                 simulated = self.simulator.draw(seeds[0])
                 tree, record["facts"] = self._posterior(simulated, *seeds[1:3])
                 record |= self._ranked(simulated, tree, np.random.default_rng(seeds[3]))
@@ -148,17 +148,6 @@ def _said(error: Exception) -> str:
     """The kind of an error and the first line of what it says, the same in every process."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Simulations run beside each other; and the number of threads can change the last bit of a sum."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
