@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from pyro_vae.diagnostics.importance import MAX_KHAT
-from pyro_vae.posterior.convergence import MIN_ESS, ChainHealth, chain_health
+from pyro_vae.posterior.convergence import MIN_ESS, ChainHealth, chain_health, health_of_independent
 
 
 def check_baseline(tree: xr.DataTree) -> ChainHealth:
@@ -46,17 +46,7 @@ def _weighted_health(tree: xr.DataTree) -> ChainHealth:
         reasons.append(f"Pareto's k-hat is {khat:.2f}, not below {MAX_KHAT}")
     if ess <= MIN_ESS and not reasons:
         reasons.append(f"the weighted draws are worth {ess:.0f} independent ones, not above {MIN_ESS}")
-    return ChainHealth(
-        max_rhat=np.nan,
-        worst_rhat=None,
-        min_ess_bulk=ess,
-        min_ess_tail=ess,
-        worst_ess=None,
-        divergences=0,
-        min_bfmi=np.nan,
-        counts=not reasons,
-        reasons=tuple(reasons),
-    )
+    return health_of_independent(ess, reasons)
 
 
 def independent_draws(tree: xr.DataTree) -> float | None:

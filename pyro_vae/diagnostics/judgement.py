@@ -89,10 +89,7 @@ def judge(
     >>> judgement.verdict.level
     'reweight'
     """
-    if exact_baseline and not baseline.attrs.get("exact"):
-        attrs = {**baseline.attrs, "exact": 1}
-        baseline = baseline.copy()
-        baseline.attrs = attrs
+    baseline = _exact(baseline) if exact_baseline else baseline
     health = check_baseline(baseline) if health is None else health
     log_w = log_importance_weights(posterior)
     weights = None if log_w is None else pareto_khat(log_w)
@@ -108,16 +105,13 @@ def judge(
         verdict = decide_by_weights(table, corrected, weights, bounds, baseline, missing, health)
     else:
         verdict = replace(decide(table, corrected, weights, health, missing), evidence=evidence_of(baseline))
-    if convergence is not None and not convergence.converged and verdict.level in ("reweight", "untrusted"):
-        reason = f"{verdict.reason} The fit may not have been finished: {convergence.message}."
-        verdict = replace(verdict, reason=reason)
     judgement = Judgement(
         name=name,
         table=table,
         corrected=corrected,
         weights=weights,
         convergence=convergence,
-        verdict=verdict,
+        verdict=_of_this_fit(verdict, convergence),
         health=health,
         missing=missing,
         not_compared=tuple(table.attrs["not_compared"]),
@@ -128,3 +122,17 @@ def judge(
         findings=find(posterior, baseline, table) if health.counts and len(table) else (),
     )
     return replace(judgement, suggestions=suggest(judgement, guides))
+
+
+def _exact(baseline: xr.DataTree) -> xr.DataTree:
+    """The same draws, marked as independent and exact."""
+    marked = baseline.copy()
+    marked.attrs = {**baseline.attrs, "exact": 1}
+    return marked
+
+
+def _of_this_fit(verdict: Verdict, convergence: FitConvergence | None) -> Verdict:
+    """The verdict, with what may lie behind it where a fit was not finished."""
+    if convergence is None or convergence.converged or verdict.level not in ("reweight", "untrusted"):
+        return verdict
+    return replace(verdict, reason=f"{verdict.reason} The fit may not have been finished: {convergence.message}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,11 +53,7 @@ class AutoDiagonalNormal(pyro_autoguide.AutoDiagonalNormal):
         found = approximation_of(self, args, kwargs, self._unconstrained_shapes)
         if found is None:
             return
-        like = cast(Tensor, self.loc).detach()
-        self.register_buffer("centre", torch.as_tensor(found.loc).to(like))
-        self.register_buffer("spread", torch.as_tensor(_mean_field_scales(found.tril)).to(like))
-        del self.loc
-        self.loc = PyroParam(self.centre.clone(), Placed(self.centre, self.spread))
+        _place(self, found.loc, _mean_field_scales(found.tril))
         self.scale = PyroParam(self.spread.clone(), Stretched(self.spread))
 
 
@@ -74,13 +70,19 @@ class AutoMultivariateNormal(pyro_autoguide.AutoMultivariateNormal):
         found = approximation_of(self, args, kwargs, self._unconstrained_shapes)
         if found is None:
             return
-        like = cast(Tensor, self.loc).detach()
-        self.register_buffer("centre", torch.as_tensor(found.loc).to(like))
-        self.register_buffer("spread", torch.as_tensor(found.tril).to(like))
-        del self.loc, self.scale, self.scale_tril
-        self.register_buffer("scale", torch.ones_like(like))
-        self.loc = PyroParam(self.centre.clone(), Placed(self.centre, self.spread))
+        _place(self, found.loc, found.tril)
+        del self.scale, self.scale_tril
+        self.register_buffer("scale", torch.ones_like(self.centre))
         self.scale_tril = PyroParam(self.spread.clone(), Stretched(self.spread, cholesky=True))
+
+
+def _place(guide: Any, centre: np.ndarray, spread: np.ndarray) -> None:
+    """Keep the approximation with a guide over one flat vector, whose location is then moved in its coordinates."""
+    like = guide.loc.detach()
+    guide.register_buffer("centre", torch.as_tensor(centre).to(like))
+    guide.register_buffer("spread", torch.as_tensor(spread).to(like))
+    del guide.loc
+    guide.loc = PyroParam(guide.centre.clone(), Placed(guide.centre, guide.spread))
 
 
 def _mean_field_scales(tril: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,18 +110,7 @@ def is_constant(draws: np.ndarray) -> bool:
 
 def _exact(parameters: dict[str, np.ndarray], reasons: list[str]) -> ChainHealth:
     draws = float(min((values.size for values in parameters.values()), default=0))
-    return ChainHealth(
-        max_rhat=np.nan,
-        worst_rhat=None,
-        min_ess_bulk=draws,
-        min_ess_tail=draws,
-        worst_ess=None,
-        divergences=0,
-        min_bfmi=np.nan,
-        counts=not reasons,
-        reasons=tuple(reasons),
-        exact=True,
-    )
+    return health_of_independent(draws, reasons, exact=True)
 
 
 def _worst(parameters: dict[str, np.ndarray], check: str) -> tuple[float, str | None]:
@@ -166,3 +156,19 @@ def _sample_stat(tree: xr.DataTree, name: str) -> np.ndarray | None:
     if "sample_stats" not in tree.children or name not in tree["sample_stats"].data_vars:
         return None
     return tree["sample_stats"][name].transpose("chain", "draw").values
+
+
+def health_of_independent(draws: float, reasons: Sequence[str], *, exact: bool = False) -> ChainHealth:
+    """The health of draws that are no chains, worth that many independent ones."""
+    return ChainHealth(
+        max_rhat=np.nan,
+        worst_rhat=None,
+        min_ess_bulk=draws,
+        min_ess_tail=draws,
+        worst_ess=None,
+        divergences=0,
+        min_bfmi=np.nan,
+        counts=not reasons,
+        reasons=tuple(reasons),
+        exact=exact,
+    )

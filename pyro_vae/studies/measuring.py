@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ import torch
 
 from pyro_vae.catalogue import Program
 from pyro_vae.elbo import TraceELBO
-from pyro_vae.errors import EstimatorError, ModelError, OptionError, PyroVaeError
-from pyro_vae.estimators import Estimator, Reparameterized, ScoreFunction
+from pyro_vae.errors import EstimatorError, OptionError, PyroVaeError
+from pyro_vae.estimators import Estimator, ScoreFunction
 from pyro_vae.estimators.names import BY_NAME
 from pyro_vae.studies.entries import estimators_by_name
 from pyro_vae.studies.feasible import Start
+from pyro_vae.studies.gradient_options import PLACES, GradientOptions, checked_estimator, estimator_of_fit, places_of
 from pyro_vae.studies.gradient_pair import Contender, Gradients, Pair, alike
 from pyro_vae.studies.gradient_place import Place, measure_place
 from pyro_vae.studies.gradient_study import GradientStudy
@@ -36,7 +36,6 @@ from pyro_vae.training.progress import counted
 from pyro_vae.training.randomness import own_randomness
 
 _log = logging.getLogger(__name__)
-PLACES = ("start", "fit")
 FEWEST = 20  # gradients, below which a variance is a guess
 
 
@@ -109,7 +108,7 @@ def gradients(
     >>> bool(variance["start", "guide", "score-function"] > 10 * variance["start", "guide", "reparameterized"])
     True
     """
-    places = _places(at, fitted)
+    places = places_of(at, fitted)
     checked_count("num_particles", num_particles)
     checked_count("warmup", warmup)
     if checked_count("draws", draws) < FEWEST:
@@ -120,37 +119,17 @@ def gradients(
         guide = fitted.guide
     [(guide_name, chosen)] = guides_of([guide or next(iter(program.guides), "auto_normal")], program).items()
     chosen_estimators = estimators_by_name(BY_NAME if estimators is None else estimators, "estimators")
-    given = {name: _checked(name, estimator) for name, estimator in chosen_estimators.items()}
-    options = _Options(num_particles, draws, places, fitted, steps, warmup, seed, progress, estimators is None)
+    given = {name: checked_estimator(name, estimator) for name, estimator in chosen_estimators.items()}
+    options = GradientOptions(num_particles, draws, places, fitted, steps, warmup, seed, progress, estimators is None)
     return _Study(program, guide_name, chosen, given, options).run()
-
-
-@dataclass(frozen=True)
-class _Options:
-    num_particles: int
-    draws: int
-    places: tuple[str, ...]
-    fitted: Fit | None
-    steps: int | None
-    warmup: int
-    seed: int
-    progress: bool | None
-    every: bool
-
-
-def _places(at: Sequence[str] | str | None, fitted: Fit | None) -> tuple[str, ...]:
-    if at is None:
-        return PLACES if fitted is None else ("fit",)
-    places = (at,) if isinstance(at, str) else tuple(at)
-    if not places or not set(places) <= set(PLACES):
-        raise OptionError(f"at: expected 'start', 'fit' or both, got {at!r}.")
-    return tuple(place for place in PLACES if place in places)
 
 
 class _Study:
     """One study as it goes: the pair looked at, the estimators that can take it, then place after place."""
 
-    def __init__(self, program: Program, guide_name: str, guide: Any, given: Mapping[str, Any], options: _Options):
+    def __init__(
+        self, program: Program, guide_name: str, guide: Any, given: Mapping[str, Any], options: GradientOptions
+    ):
         self.program = program
         self.guide_name = guide_name
         self.guide = guide
@@ -165,7 +144,7 @@ class _Study:
             prepared = self._prepared()
             with Start.of(prepared, self.program.data).kept():
                 pair = self._pair(prepared)
-                usable, for_fit = self._usable(pair), _estimator_of_fit(pair)
+                usable, for_fit = self._usable(pair), estimator_of_fit(pair)
                 rows, run = [], {}
                 for place in options.places:
                     if place == "fit":
@@ -296,39 +275,6 @@ class _Study:
             "fit": f"{result.steps} steps of {result.estimator!r}, {result.reason}",
             "bound": f"{result.bound:.3f} +- {result.bound_se:.3f}",
         }
-
-
-def _estimator_of_fit(pair: Pair) -> Estimator:
-    """What the fit is made with: the default, or one that takes discrete sites too.
-
-    Raises :class:`~pyro_vae.errors.ModelError` where the guide draws nothing at random.
-    """
-    particles = TraceELBO(ScoreFunction(pathwise=True), 1).particles(pair.model, pair.guide, *pair.args, **pair.kwargs)
-    drawn = [site for site in particles.latent if site.log_q is not None and not site.deterministic]
-    if not drawn:
-        sites = ", ".join(f"'{site.name}'" for site in particles.latent) or "none"
-        raise ModelError(
-            f"The guide draws nothing at random (its sites: {sites}), so every estimator has the same gradient, "
-            'without noise. Give the guide a distribution with some spread, such as "auto_normal".'
-        )
-    pathwise = all(site.reparameterised for site in drawn)
-    return Reparameterized() if pathwise else ScoreFunction("leave-one-out", pathwise=True)
-
-
-def _checked(name: str, estimator: Any) -> Any:
-    """Raises :class:`~pyro_vae.errors.OptionError` for what is no estimator of this library's, or changes the
-    objective."""
-    if isinstance(estimator, pyro.infer.ELBO) and not isinstance(estimator, TraceELBO):
-        raise OptionError(
-            f"estimators '{name}': expected an estimator, its name or a TraceELBO, got {type(estimator).__name__}, "
-            "which does not show its draws."
-        )
-    if isinstance(estimator, TraceELBO) and estimator.weighting is not None:
-        raise OptionError(
-            f"estimators '{name}': beta, annealing and free_bits change the objective, and with it the gradient that "
-            "an estimator is held against. Measure it without them."
-        )
-    return estimator
 
 
 @contextmanager
