@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remark:
     """One judgement: ``level`` as the badges have it ("trusted", "reweight", "untrusted", "none"), what it is about,
     what was found and what to do, in words."""
 
@@ -50,7 +50,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RowEvidence:
     """In nats per row, each with its standard error: the ELBO; the importance-weighted bound of K draws, with its error
     by the draws and, ``population_error``, over the rows; and from ``gap_rows`` rows how much the ELBO rises where q(z)
     is optimised for each row, None where that was not measured.
@@ -91,7 +91,7 @@ class VAEContent:
     title: str
     story: str
     rows: int
-    findings: tuple[Finding, ...]
+    findings: tuple[Remark, ...]
     table: pd.DataFrame
     exact_kl: bool
     units: ActiveUnits
@@ -100,7 +100,7 @@ class VAEContent:
     explained: tuple[float, float]
     worth: tuple[float, float]
     collapse: Collapse
-    evidence: Evidence
+    evidence: RowEvidence
     surgery: Surgery
     distances: Distances
     codes: np.ndarray

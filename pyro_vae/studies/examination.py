@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pyro_vae.diagnostics import Collapse, RowCheck
-    from pyro_vae.report.vae_content import Evidence, Finding, VAEContent
+    from pyro_vae.report.vae_content import Remark, RowEvidence, VAEContent
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Examination:
     content: VAEContent
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[Remark, ...]:
         """Of the code, the encoder, the samples and the evidence: ``.level``, ``.about``, ``.reason``, ``.advice``."""
         return self.content.findings
 
@@ -39,7 +39,7 @@ class Examination:
         return self.content.collapse
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> RowEvidence:
         """The ELBO, the importance-weighted bound and the gaps, in nats per row."""
         return self.content.evidence
 

@@ -29,7 +29,7 @@ from pyro_vae.diagnostics import (
 from pyro_vae.errors import DataError, OptionError, SamplerError
 from pyro_vae.nets.modes import evaluating
 from pyro_vae.particles import call_arguments
-from pyro_vae.report.vae_content import Evidence, VAEContent
+from pyro_vae.report.vae_content import RowEvidence, VAEContent
 from pyro_vae.studies.examination import Examination
 from pyro_vae.studies.findings import findings
 from pyro_vae.studies.inputs import rows_of
@@ -232,7 +232,7 @@ class _Examining:
             run=self._table(options, fit),
         )
 
-    def _evidence(self, found: Numbers, options: dict[str, int]) -> Evidence:
+    def _evidence(self, found: Numbers, options: dict[str, int]) -> RowEvidence:
         with self._timed("the evidence"):
             _log.info("weighing draws for the evidence")
             bound = self.vae.log_evidence(self.x, K=options["num_particles"])
@@ -249,7 +249,7 @@ class _Examining:
                 ends = [row_bounds(self.vae, each, few, draws=_GAP_DRAWS, seed=self.seed + 1) for each in (now, best)]
                 gap, error = _mean((ends[1] - ends[0]).numpy())
                 short = (ends[1] - bound.rows[:count].cpu()).mean().item()
-        return Evidence(
+        return RowEvidence(
             *_mean(found.elbo), bound.value, bound.standard_error, bound.population_error, bound.K, gap, error,
             count if gap is not None else 0, why, short,
         )  # fmt: skip

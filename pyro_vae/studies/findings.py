@@ -8,7 +8,7 @@ import numpy as np
 
 from pyro_vae.diagnostics import Collapse, Distances, RowCheck, Surgery
 from pyro_vae.diagnostics.verdict import Level
-from pyro_vae.report.vae_content import Evidence, Finding
+from pyro_vae.report.vae_content import Remark, RowEvidence
 from pyro_vae.report.words import decimal
 
 NEAR = 0.1  # nats: an aggregated posterior this close to the prior is the prior, and a gap this small is none
@@ -17,18 +17,23 @@ _MORE = "Take more draws (num_particles), or a better encoder."
 
 
 def findings(
-    collapse: Collapse, evidence: Evidence, surgery: Surgery, distances: Distances, checks: Sequence[RowCheck], why: str
-) -> tuple[Finding, ...]:
+    collapse: Collapse,
+    evidence: RowEvidence,
+    surgery: Surgery,
+    distances: Distances,
+    checks: Sequence[RowCheck],
+    why: str,
+) -> tuple[Remark, ...]:
     """In the order in which a reader asks."""
     return (
-        Finding("untrusted" if collapse.collapsed else "trusted", "the code", collapse.reason, collapse.advice),
+        Remark("untrusted" if collapse.collapsed else "trusted", "the code", collapse.reason, collapse.advice),
         _encoder(evidence, checks, why),
         _samples(surgery, distances),
         _evidence(evidence, checks),
     )
 
 
-def _encoder(evidence: Evidence, checks: Sequence[RowCheck], why: str) -> Finding:
+def _encoder(evidence: RowEvidence, checks: Sequence[RowCheck], why: str) -> Remark:
     """By the worst verdict of NUTS; without one, by the gap."""
     parts = [f"q(z | x) costs at least {decimal(evidence.inference_gap)} nats per row of evidence."]
     if evidence.gap is not None:
@@ -43,17 +48,17 @@ def _encoder(evidence: Evidence, checks: Sequence[RowCheck], why: str) -> Findin
         rest = "the rest is the family's (a flow or a full-covariance Gaussian is richer)"
         advice = f"A larger encoder, or training it longer, closes the amortisation gap; {rest}."
     if not checks:
-        return Finding("none", "the encoder", " ".join([*parts, f"No row was judged on NUTS: {why}."]), advice)
+        return Remark("none", "the encoder", " ".join([*parts, f"No row was judged on NUTS: {why}."]), advice)
     levels: tuple[Level, ...] = ("untrusted", "reweight", "trusted", "none")
     counts = {level: sum(check.level == level for check in checks) for level in levels}
     said = {"trusted": "trusted", "reweight": "to be reweighted", "untrusted": "untrusted", "none": "without a verdict"}
     listed = ", ".join(f"{count} {said[level]}" for level, count in counts.items() if count)
     parts.append(f"Judged on NUTS, q(z | x) of {len(checks)} single row{'s' * (len(checks) > 1)} is: {listed}.")
     level: Level = next(level for level in levels if counts[level])
-    return Finding(level, "the encoder", " ".join(parts), advice)
+    return Remark(level, "the encoder", " ".join(parts), advice)
 
 
-def _samples(surgery: Surgery, distances: Distances) -> Finding:
+def _samples(surgery: Surgery, distances: Distances) -> Remark:
     total = surgery.marginal + surgery.information
     near = surgery.marginal - 2 * surgery.marginal_error < max(NEAR, SHARE * total)
     marginal, information, whole = (decimal(value) for value in (surgery.marginal, surgery.information, total))
@@ -71,19 +76,19 @@ def _samples(surgery: Surgery, distances: Distances) -> Finding:
         else " No dimension by itself differs from the prior."
     )
     if near:
-        return Finding("trusted", "the samples", reason)
+        return Remark("trusted", "the samples", reason)
     if surgery.saturated and not off:
         told = f"{surgery.rows} rows tell no more than ln {surgery.rows} = {np.log(surgery.rows):.2f} nats"
         reason += f" But {told} about their codes, so the first is at most that."
-        return Finding("none", "the samples", reason, "Look at more rows (rows=...).")
+        return Remark("none", "the samples", reason, "Look at more rows (rows=...).")
     advice = (
         "Samples start from codes that the decoder has not seen, and may look worse than reconstructions. A learned "
         "prior (pv.vae.priors: a mixture, VampPrior, a flow) takes the codes as they are."
     )
-    return Finding("reweight", "the samples", reason, advice)
+    return Remark("reweight", "the samples", reason, advice)
 
 
-def _evidence(evidence: Evidence, checks: Sequence[RowCheck]) -> Finding:
+def _evidence(evidence: RowEvidence, checks: Sequence[RowCheck]) -> Remark:
     reason = (
         f"log p(x) is at least {decimal(evidence.iwae, 3)} ± {evidence.population_error:.3f} nats per row (K = "
         f"{evidence.K}; ± {evidence.iwae_error:.3f} by the draws alone); the ELBO is {decimal(evidence.elbo, 3)}."
@@ -93,14 +98,14 @@ def _evidence(evidence: Evidence, checks: Sequence[RowCheck]) -> Finding:
             f" But the ELBO of q(z) optimised for each of {evidence.gap_rows} rows, which is a bound too, is higher by "
             f"{evidence.short:.2f} on the same rows."
         )
-        return Finding("reweight", "the evidence", reason, _MORE)
+        return Remark("reweight", "the evidence", reason, _MORE)
     judged = [check for check in checks if check.level != "none"]
     if not judged:
-        return Finding("none", "the evidence", reason + " Nothing independent was there to check it by.")
+        return Remark("none", "the evidence", reason + " Nothing independent was there to check it by.")
     apart = max(judged, key=lambda check: abs(check.difference))
     if all(check.agrees for check in judged):
         near = f"{abs(apart.difference):.3f}"
-        return Finding(
+        return Remark(
             "trusted",
             "the evidence",
             f"{reason} NUTS with bridge sampling finds the same for the single rows, to {near} nats.",
@@ -110,4 +115,4 @@ def _evidence(evidence: Evidence, checks: Sequence[RowCheck]) -> Finding:
         f" For row {apart.row} NUTS with bridge sampling finds {theirs} ± {apart.evidence_error:.3f}, and importance "
         f"sampling {ours} ± {apart.iwae_error:.3f}."
     )
-    return Finding("reweight", "the evidence", reason, _MORE)
+    return Remark("reweight", "the evidence", reason, _MORE)

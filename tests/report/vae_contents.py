@@ -17,7 +17,7 @@ from pyro_vae.diagnostics import (
     posterior_collapse,
 )
 from pyro_vae.posterior.datatree import build
-from pyro_vae.report.vae_content import Evidence, Finding, Pictures, VAEContent
+from pyro_vae.report.vae_content import Pictures, Remark, RowEvidence, VAEContent
 from tests.plots import vaes
 
 RNG = np.random.default_rng(1)
@@ -39,10 +39,10 @@ def images() -> VAEContent:
         story=STORY,
         rows=300,
         findings=(
-            Finding("trusted", "the code", collapse.reason, collapse.advice),
-            Finding("untrusted", "the encoder", "One row is untrusted.", "A larger encoder."),
-            Finding("reweight", "the samples", "The codes are off the prior."),
-            Finding("none", "the evidence", "Nothing independent was there."),
+            Remark("trusted", "the code", collapse.reason, collapse.advice),
+            Remark("untrusted", "the encoder", "One row is untrusted.", "A larger encoder."),
+            Remark("reweight", "the samples", "The codes are off the prior."),
+            Remark("none", "the evidence", "Nothing independent was there."),
         ),
         table=table,
         exact_kl=True,
@@ -52,7 +52,7 @@ def images() -> VAEContent:
         explained=(-20.1, 0.2),
         worth=(9.0, 0.4),
         collapse=collapse,
-        evidence=Evidence(-25.6, 0.2, -24.9, 0.01, 0.2, 256, 0.31, 0.02, 32, "", -0.3),
+        evidence=RowEvidence(-25.6, 0.2, -24.9, 0.01, 0.2, 256, 0.31, 0.02, 32, "", -0.3),
         surgery=elbo_surgery(apart, np.diag(apart), -0.5 * (vaes.CODES**2).sum(1)),
         distances=code_distances(vaes.CODES, vaes.PRIOR),
         codes=vaes.CODES,
@@ -74,7 +74,7 @@ def sentences() -> VAEContent:
     whole = images()
     table = latent_table(np.full((300, 1), 0.001), ["z"])
     collapse = posterior_collapse(table, 0.0, 0.01)
-    lost = Finding("untrusted", "the code", collapse.reason, collapse.advice)
+    lost = Remark("untrusted", "the code", collapse.reason, collapse.advice)
     return replace(
         whole,
         findings=(lost, *whole.findings[1:]),
