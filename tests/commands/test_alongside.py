@@ -54,6 +54,7 @@ def arguments(source: str, baseline: str | None = None) -> argparse.Namespace:
     return argparse.Namespace(program=source, posteriordb=None, baseline=baseline, **OPTIONS)
 
 
+@pytest.mark.slow
 def test_the_draws_are_those_of_nuts_in_this_process(path: Path) -> None:
     program = load_program(path)
     with alongside.nuts_alongside(program, arguments(str(path))) as baseline:

@@ -59,7 +59,7 @@ def interrupted(arguments: list[str], folder: Path) -> tuple[int, str]:
     [
         (["compare", "mine.py", "--out", "report"], "report-interrupted/auto_normal.safetensors"),
         (["fit", "mine.py", "--save", "mine.fit"], "mine.fit"),
-        (["fit", "mine.py", "--out", "draws.nc"], "mine-interrupted.safetensors"),
+        pytest.param(["fit", "mine.py", "--out", "draws.nc"], "mine-interrupted.safetensors", marks=pytest.mark.slow),
     ],
     ids=["compare", "fit --save", "fit"],
 )

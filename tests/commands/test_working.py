@@ -101,6 +101,7 @@ def test_fit_prints_the_posterior_and_writes_fit_and_draws(tmp_path: Path, capsy
     assert fit.bound == pytest.approx(program.reference["log_evidence"]["value"], abs=0.05)  # pyright: ignore
 
 
+@pytest.mark.slow
 def test_what_nuts_writes_can_be_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     saved = tmp_path / "nuts.nc"
     sampling = ["--chains", "4", "--draws", "500", "--warmup", "300"]

@@ -84,6 +84,7 @@ def _moments(fit):
     return {name: (float(values.mean()), float(values.std())) for name, values in posterior.data_vars.items()}
 
 
+@pytest.mark.slow
 def test_a_spline_flow_follows_a_banana():
     fit = pv.fit(banana, "auto_neural_spline", seed=0, steps=700)
     assert fit.bound > -0.05  # the log evidence is 0

@@ -41,7 +41,14 @@ def test_every_value_says_where_it_comes_from(name: str) -> None:
     assert all(bound["value"] <= reference["log_evidence"]["value"] for bound in reference["best_bound"].values())
 
 
-@pytest.mark.parametrize("name", [name for name in catalogue() if name != "logistic_regression"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("stick_breaking_vae", "per_datapoint") else ())
+        for name in catalogue()
+        if name != "logistic_regression"
+    ],
+)
 def test_a_derived_reference_comes_out_the_same_again(name: str) -> None:
     again, known = numbers(derive.DERIVE[name]()), numbers(stored(name))
     assert again.keys() == known.keys()

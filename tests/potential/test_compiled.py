@@ -116,6 +116,7 @@ def test_linear_algebra_that_breaks_down_is_no_number() -> None:
     assert np.isnan(potential.value_and_grad(np.array([0.5]))[0])  # not positive definite
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_writing_in_place_is_compiled_right_and_leaves_no_trace() -> None:
     def density(x: torch.Tensor) -> torch.Tensor:

@@ -183,6 +183,7 @@ def test_a_model_that_learns_is_compared_one_guide_at_a_time() -> None:
     assert "noise" in found.fits["auto_normal"].params
 
 
+@pytest.mark.slow
 def test_nuts_runs_at_the_parameters_that_the_fit_found() -> None:
     """x ~ N(z, noise) with noise learned: NUTS then has the posterior sd 1 / sqrt(1 + n / noise^2) of the fitted noise.
 

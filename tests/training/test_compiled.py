@@ -232,7 +232,10 @@ def test_a_fault_on_a_minibatch_is_found_on_that_batch(double, eager_steps):
 
 
 @pytest.mark.usefixtures("interpreted")
-@pytest.mark.parametrize(("every", "blocks"), [(25, 20), (32, 25), (10, 14)])
+@pytest.mark.parametrize(
+    ("every", "blocks"),
+    [pytest.param(25, 20, marks=pytest.mark.slow), pytest.param(32, 25, marks=pytest.mark.slow), (10, 14)],
+)
 def test_a_compiled_fit_to_minibatches_goes_on_from_a_checkpoint(every, blocks, tmp_path, double):
     path = tmp_path / "run.safetensors"
     whole = fitted_to_batches(minibatches(), steps=60, compile=True)

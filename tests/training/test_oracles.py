@@ -31,6 +31,7 @@ def precise_bound(program, result, data, draws=200_000):
     return sum(bounds) / len(bounds)
 
 
+@pytest.mark.slow
 def test_linear_regression_full_rank_reaches_the_log_evidence():
     # q is the posterior up to a KL of about .002; that of 16 384 draws has standard error .0005. The fit uses four
     # times the default's particles, which makes the KL .0005: four standard errors for the sum of both.

@@ -74,7 +74,14 @@ def test_every_pair_resumes_to_the_bit(pair, tmp_path, monkeypatch):
     same(whole, resumed)
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in ("auto_normal", "auto_multivariate_normal")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("auto_iaf", "auto_diagonal_normal") else ())
+        for name in names()
+        if name not in ("auto_normal", "auto_multivariate_normal")
+    ],
+)
 def test_every_automatic_guide_resumes_to_the_bit(name, tmp_path, monkeypatch):
     program = model if name == "auto_laplace" else hierarchy  # whose mode is at tau = 0, where no Hessian is
     whole, resumed = killed_and_resumed(
