@@ -130,6 +130,7 @@ def test_signal_to_noise_falls_with_k_for_iwae_and_rises_for_dreg():
     assert _snr_slope(IWAE(), "theta") == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_gap_closes_like_chi_square_over_2k():
     """4e5 rows of K = 64: the standard error of K(log Z - L_K) is about .001, the next order is about 1/K."""
     loc, scale, m, s = 0.3, 1.1, 0.0, 1.0
@@ -207,6 +208,7 @@ def test_rows_have_bounds_of_their_own_unless_a_latent_is_global():
     assert IWAE()(particles).bound.item() == pytest.approx((by_hand - math.log(3)).sum().item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_p1_a_discrete_guide_learns_under_renyi():
     """Pyro's RenyiELBO(alpha=0) gives exactly 0; the exact K-sample gradient is by enumeration."""
 
@@ -268,6 +270,7 @@ def test_vimco_needs_two_particles():
         VIMCO()(table(network(), STATES[:1]))
 
 
+@pytest.mark.slow
 def test_dreg_has_iwaes_mean_where_a_guide_site_is_masked():
     """The site's own terms are out of the weights and its value still comes from the guide. 4e5 pairs of estimates from
     the same draws; 5 standard errors of the difference: budget 6e-7."""

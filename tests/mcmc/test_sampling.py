@@ -134,12 +134,14 @@ def test_svi_and_nuts_give_the_same_variables_dims_and_shapes() -> None:  # P9
     assert pyros["mu"].shape == (50, 1)  # the padding that Pyro's class gives a scalar global
 
 
+@pytest.mark.slow
 def test_a_flat_prior_is_sampled() -> None:  # P10
     tree = nuts(flat, X, seed=0, prior=50)
     assert agrees(tree["posterior"]["mean"], float(X.mean()), 5**-0.5)
     assert "prior" not in tree.children
 
 
+@pytest.mark.slow
 def test_discrete_sites_are_summed_out() -> None:
     tree = nuts(two_components, X, seed=0)
     grid = np.linspace(0, 1, 2001)[1:-1]

@@ -56,6 +56,7 @@ def test_a_derived_reference_comes_out_the_same_again(name: str) -> None:
         assert again[key] == pytest.approx(value, rel=1e-6, abs=1e-6), key
 
 
+@pytest.mark.slow
 def test_eight_schools_evidence_and_tau_by_a_second_way() -> None:
     """Two-dimensional quadrature over mu and tau, theta integrated out: independent of the formulas in the oracle."""
 

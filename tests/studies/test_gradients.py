@@ -51,6 +51,7 @@ def check_variances(study: pv.GradientStudy, exact: dict[tuple[str, str], float]
         assert abs(rows.mean() - variance) < 5 * error, (estimator, name, rows.mean(), variance, error)
 
 
+@pytest.mark.slow
 def test_variances_on_the_gaussian_measure_are_the_closed_forms() -> None:
     """f = (z - k)^2 under N(mu, sigma^2), one draw (Mohamed, Rosca, Figurnov, Mnih 2020). Nothing is called biased
     (1 %)."""
@@ -157,6 +158,7 @@ def study() -> pv.GradientStudy:
         return pv.gradients(model, guide, X, **options)
 
 
+@pytest.mark.slow
 def test_a_biased_estimator_is_found_and_an_unbiased_one_is_not(study: pv.GradientStudy) -> None:
     """Guide and model: 1 % for the unbiased ones together."""
     start = study.table().loc["start"]

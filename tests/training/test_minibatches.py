@@ -40,6 +40,7 @@ def test_an_epoch_is_every_row_once_and_the_last_batch_is_smaller():
     torch.testing.assert_close(torch.cat(steps[first : first + 5]).sort().values, ROWS)
 
 
+@pytest.mark.slow
 def test_minibatches_reach_the_posterior_of_all_rows():
     # Subsampling noise of sd .3 per step is averaged over the tail of 240 steps, which are correlated.
     mean, sd, evidence = exact(ROWS)

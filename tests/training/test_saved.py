@@ -77,7 +77,9 @@ def test_every_pair_resumes_to_the_bit(pair, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow if name in ("auto_iaf", "auto_diagonal_normal") else ())
+        pytest.param(
+            name, marks=pytest.mark.slow if name in ("auto_iaf", "auto_neural_spline", "auto_diagonal_normal") else ()
+        )
         for name in names()
         if name not in ("auto_normal", "auto_multivariate_normal")
     ],

@@ -23,6 +23,7 @@ def two_hills():
     pyro.factor("hills", torch.logaddexp(low, high + torch.tensor(0.9).log()))
 
 
+@pytest.mark.slow
 def test_the_best_of_several_starts_wins():
     # From -2 a fit stays at -4, with bound log .1. Starts move by a standard normal; of 8 more starts at least one
     # crosses to the right with probability 1 - .977^8 = .17 from -2, and 1 - .84^8 = .75 from -1.

@@ -21,6 +21,7 @@ from pyro_vae.training.stopping import Flat
 from tests.training.programs import Y, exact, guide, model
 
 
+@pytest.mark.slow
 def test_a_fit_comes_down_to_the_log_evidence_and_says_upper():
     """The guide's family holds the posterior: the bound is tight, and every weight equal."""
     mean, sd, evidence = exact()

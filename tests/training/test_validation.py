@@ -139,6 +139,7 @@ def test_data_alone_are_checked_once_an_epoch_and_a_better_end_is_kept():
     assert "validation" not in result.reason
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_checks_and_stops_as_one_that_was_not(tmp_path, monkeypatch):
     def validation(name):
         return Validation(DataLoader(X, batch_size=9, shuffle=True), every=10, patience=4, best=tmp_path / name)
